@@ -1,0 +1,90 @@
+package browser
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// IsNavigation reports whether r loads a top-level page that a person will see:
+// the only kind of request that may be answered with a redirect to sign in, and
+// the only kind that is shown a page when it is refused.
+//
+// Fetch Metadata decides where the browser sends it (W3C Fetch Metadata §2);
+// older browsers are recognised by an Accept that asks for HTML.
+func IsNavigation(r *http.Request) bool {
+	if !MayStartSignIn(r) || isScripted(r) {
+		return false
+	}
+	return hasFetchMetadata(r) || acceptsHTML(r.Header["Accept"])
+}
+
+// MayStartSignIn reports whether r may begin a sign-in flow. A browser must be
+// loading a top-level page: images, frames, fetches and prefetches can neither
+// start a flow nor push out one the person is in the middle of. A client that
+// sends no Fetch Metadata (curl, an old browser) is let through.
+func MayStartSignIn(r *http.Request) bool {
+	return isRead(r.Method) &&
+		!wantsUpgrade(r) &&
+		!isSpeculative(r) &&
+		onlySays(r.Header["Sec-Fetch-Mode"], "navigate") &&
+		onlySays(r.Header["Sec-Fetch-Dest"], "document")
+}
+
+// hasFetchMetadata reports whether the browser said what the load is for.
+func hasFetchMetadata(r *http.Request) bool {
+	return len(r.Header["Sec-Fetch-Mode"]) > 0 || len(r.Header["Sec-Fetch-Dest"]) > 0
+}
+
+// onlySays reports whether no value differs from want; an absent field says nothing.
+func onlySays(values []string, want string) bool {
+	for _, value := range values {
+		if value != want {
+			return false
+		}
+	}
+	return true
+}
+
+// isScripted reports whether a script or a worker made the request, by the
+// marks that also clients without Fetch Metadata leave. Android's WebView puts
+// the app's name into X-Requested-With of real navigations, hence the value.
+func isScripted(r *http.Request) bool {
+	return hasToken(r.Header["X-Requested-With"], "XMLHttpRequest") ||
+		hasToken(r.Header["Service-Worker"], "script")
+}
+
+// acceptsHTML reports whether an Accept field names text/html with a weight
+// above zero (RFC 9110 §12.5.1). Wildcards do not count: everything sends them.
+func acceptsHTML(lines []string) bool {
+	for _, rest := range lines {
+		for more := true; more; {
+			var item string
+			item, rest, more = strings.Cut(rest, ",")
+			kind, params, _ := strings.Cut(item, ";")
+			if strings.EqualFold(strings.Trim(kind, " \t"), "text/html") && weight(params) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// weight returns the q parameter among params, 1 without one, and 0 for a
+// value that is no number between 0 and 1 (RFC 9110 §12.4.2).
+func weight(params string) float64 {
+	for more := true; more; {
+		var param string
+		param, params, more = strings.Cut(params, ";")
+		name, value, _ := strings.Cut(param, "=")
+		if !strings.EqualFold(strings.Trim(name, " \t"), "q") {
+			continue
+		}
+		q, err := strconv.ParseFloat(strings.Trim(value, " \t"), 64)
+		if err != nil || !(q >= 0 && q <= 1) {
+			return 0
+		}
+		return q
+	}
+	return 1
+}

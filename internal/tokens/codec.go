@@ -1,0 +1,111 @@
+package tokens
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/secret"
+)
+
+// What is sealed is written as length-prefixed strings and times in
+// milliseconds: a record is small, and opening one costs no reflection.
+
+var errMalformed = errors.New("malformed record")
+
+const flagDynamicClient = 1
+
+func encodeMeta(m *meta) []byte {
+	b := make([]byte, 0, 96+len(m.user)+len(m.tenant))
+	b = appendString(b, m.user)
+	b = appendString(b, m.tenant)
+	for _, t := range []time.Time{m.created, m.lastUsed, m.tokenIssued, m.tokenExpires, m.expires} {
+		b = binary.AppendVarint(b, t.UnixMilli())
+	}
+	return appendString(b, string(m.ended))
+}
+
+func decodeMeta(b []byte) (meta, error) {
+	d := decoder{rest: b}
+	m := meta{user: d.string(), tenant: d.string()}
+	for _, t := range []*time.Time{&m.created, &m.lastUsed, &m.tokenIssued, &m.tokenExpires, &m.expires} {
+		*t = d.time()
+	}
+	m.ended = EndReason(d.string())
+	return m, d.end()
+}
+
+func encodeTokens(t *tokens) []byte {
+	parts := []string{t.access.Reveal(), t.refresh.Reveal(), t.client.ID, t.client.Secret.Reveal()}
+	size := 1
+	for _, part := range parts {
+		size += len(part) + 3
+	}
+	b := make([]byte, 0, size)
+	for _, part := range parts {
+		b = appendString(b, part)
+	}
+	var flags uint64
+	if t.client.Dynamic {
+		flags |= flagDynamicClient
+	}
+	return binary.AppendUvarint(b, flags)
+}
+
+func decodeTokens(b []byte) (tokens, error) {
+	d := decoder{rest: b}
+	t := tokens{access: secret.New(d.string()), refresh: secret.New(d.string())}
+	t.client = Client{ID: d.string(), Secret: secret.New(d.string())}
+	t.client.Dynamic = d.uvarint()&flagDynamicClient != 0
+	return t, d.end()
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// decoder reads what the append functions wrote. The first fault sticks and
+// everything after it reads as zero.
+type decoder struct {
+	rest   []byte
+	failed bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	value, n := binary.Uvarint(d.rest)
+	d.advance(n)
+	return value
+}
+
+func (d *decoder) time() time.Time {
+	value, n := binary.Varint(d.rest)
+	d.advance(n)
+	return time.UnixMilli(value)
+}
+
+func (d *decoder) string() string {
+	length := d.uvarint()
+	if d.failed || length > uint64(len(d.rest)) {
+		d.failed = true
+		return ""
+	}
+	s := string(d.rest[:length])
+	d.rest = d.rest[length:]
+	return s
+}
+
+func (d *decoder) advance(n int) {
+	if n <= 0 || d.failed {
+		d.failed, d.rest = true, nil
+		return
+	}
+	d.rest = d.rest[n:]
+}
+
+// end reports a fault, also when something is left over.
+func (d *decoder) end() error {
+	if d.failed || len(d.rest) > 0 {
+		return errMalformed
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package tokens
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/secret"
+)
+
+// moment is a time as it is stored: whole milliseconds.
+func moment(minutes int) time.Time {
+	return time.UnixMilli(1_700_000_000_123).Add(time.Duration(minutes) * time.Minute)
+}
+
+func aMeta() meta {
+	return meta{
+		user: "ada", tenant: "acme", created: moment(0), lastUsed: moment(5),
+		tokenIssued: moment(4), tokenExpires: moment(64), expires: moment(10_000),
+	}
+}
+
+func someTokens() tokens {
+	return tokens{
+		access: secret.New("the-access-token"), refresh: secret.New("the-refresh-token"),
+		client: Client{ID: "the-client", Secret: secret.New("the-client-secret"), Dynamic: true},
+	}
+}
+
+func sameMeta(a, b meta) bool {
+	return a.user == b.user && a.tenant == b.tenant && a.ended == b.ended && a.created.Equal(b.created) && a.lastUsed.Equal(b.lastUsed) &&
+		a.tokenIssued.Equal(b.tokenIssued) && a.tokenExpires.Equal(b.tokenExpires) && a.expires.Equal(b.expires)
+}
+
+func sameTokens(a, b tokens) bool {
+	return a.access.Equal(b.access) && a.refresh.Equal(b.refresh) && a.client.ID == b.client.ID &&
+		a.client.Secret.Equal(b.client.Secret) && a.client.Dynamic == b.client.Dynamic
+}
+
+func TestWhatIsEncodedIsDecodedAgain(t *testing.T) {
+	long := strings.Repeat("x", 16<<10)
+	metas := map[string]meta{
+		"an ordinary session":  aMeta(),
+		"nothing at all":       {created: time.UnixMilli(0), lastUsed: time.UnixMilli(0), tokenIssued: time.UnixMilli(0), tokenExpires: time.UnixMilli(0), expires: time.UnixMilli(0)},
+		"zero times":           {},
+		"times before 1970":    {created: time.UnixMilli(-1), expires: time.UnixMilli(-1 << 40)},
+		"times far off":        {created: time.UnixMilli(math.MinInt64), expires: time.UnixMilli(math.MaxInt64)},
+		"an ended one":         {ended: EndRejected, user: "ada"},
+		"names in any bytes":   {user: "å\x00\xff\"", tenant: "\n"},
+		"a user of 16 KiB":     {user: long},
+		"a tenant of 127, 128": {user: long[:127], tenant: long[:128]},
+	}
+	for name, m := range metas {
+		if got, err := decodeMeta(encodeMeta(&m)); err != nil || !sameMeta(got, m) {
+			t.Errorf("%s: %+v came back as %+v (%v)", name, m, got, err)
+		}
+	}
+	for name, tk := range map[string]tokens{
+		"ordinary tokens":    someTokens(),
+		"no tokens":          {},
+		"no refresh token":   {access: secret.New("a"), client: Client{ID: "c"}},
+		"16 KiB each":        {access: secret.New(long), refresh: secret.New(long), client: Client{ID: long, Secret: secret.New(long)}},
+		"3 MiB":              {access: secret.New(strings.Repeat("x", 3<<20))},
+		"tokens of any byte": {access: secret.New("\x00\xff\x80"), client: Client{Dynamic: true}},
+	} {
+		got, err := decodeTokens(encodeTokens(&tk))
+		if err != nil || !sameTokens(got, tk) {
+			t.Errorf("%s did not come back (%v)", name, err)
+		}
+		if got.refresh.IsEmpty() != tk.refresh.IsEmpty() {
+			t.Errorf("%s: an absent refresh token became another", name)
+		}
+	}
+}
+
+func TestNothingShorterOrLongerIsDecoded(t *testing.T) {
+	m, tk := aMeta(), someTokens()
+	for name, test := range map[string]struct {
+		whole  []byte
+		decode func([]byte) error
+	}{
+		"meta":   {encodeMeta(&m), func(b []byte) error { _, err := decodeMeta(b); return err }},
+		"tokens": {encodeTokens(&tk), func(b []byte) error { _, err := decodeTokens(b); return err }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for length := range test.whole {
+				if err := test.decode(test.whole[:length]); !errors.Is(err, errMalformed) {
+					t.Errorf("the first %d bytes: error %v", length, err)
+				}
+			}
+			if err := test.decode(append(bytes.Clone(test.whole), 0)); !errors.Is(err, errMalformed) {
+				t.Errorf("with a byte too many: error %v", err)
+			}
+		})
+	}
+}
+
+func TestALengthBeyondTheInputIsMalformed(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"nothing":              {},
+		"one past the end":     {2, 'a'},
+		"the largest there is": {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
+		"an overflow":          {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
+		"an unfinished one":    {0x80},
+	} {
+		if _, err := decodeMeta(b); !errors.Is(err, errMalformed) {
+			t.Errorf("%s as meta: error %v", name, err)
+		}
+		if got, err := decodeTokens(b); !errors.Is(err, errMalformed) || !got.access.IsEmpty() {
+			t.Errorf("%s as tokens: error %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package tokens
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+)
+
+// FuzzOpenRecord gives the sealer bytes from a store that was tampered with.
+// Nothing it did not seal itself opens, and nothing makes it panic.
+func FuzzOpenRecord(f *testing.F) {
+	s := aSealer(f, 1)
+	// The fuzzing processes must agree on what is genuine.
+	s.random = rand.NewChaCha8([32]byte{1})
+	whole, ended := s.sealed(f, aRecord()), s.sealed(f, endedRecord())
+	lengthAt := 2 + keyIDSize + len(aSite) + nonceSize
+	longer := bytes.Clone(whole)
+	longer[lengthAt], longer[lengthAt+1] = 0xff, 0xff
+	empty := bytes.Clone(whole)
+	empty[lengthAt], empty[lengthAt+1] = 0, 0
+	site := bytes.Clone(whole)
+	site[1+keyIDSize] = maxSite
+	for _, seed := range [][]byte{nil, {sealVersion}, whole, ended, whole[:lengthAt+2], longer, empty, site, whole[:len(whole)-1]} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := bytes.Clone(b)
+		r, err := s.opened(b)
+		if !bytes.Equal(b, before) {
+			t.Fatal("opening changed the bytes")
+		}
+		if (r == nil) == (err == nil) {
+			t.Fatalf("record %v and error %v", r, err)
+		}
+		// What follows an ended record is not read.
+		if err == nil && !bytes.Equal(b, whole) && !bytes.HasPrefix(b, ended) {
+			t.Fatalf("a forgery opens: %x", b)
+		}
+		if parts, err := s.split(b); err == nil {
+			_, _ = parts.openMeta(aTicket(1).Name())
+		}
+	})
+}
+
+// FuzzCodec decodes anything: what is taken must mean the same once written
+// again, and nothing panics.
+func FuzzCodec(f *testing.F) {
+	m, tk := aMeta(), someTokens()
+	for _, seed := range [][]byte{
+		nil, {0}, encodeMeta(&m), encodeTokens(&tk), encodeMeta(&meta{ended: EndExpired}), encodeTokens(&tokens{}),
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, {0x80, 0, 0, 0, 0, 0, 0, 0},
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := decodeMeta(b); err == nil {
+			if again, err := decodeMeta(encodeMeta(&m)); err != nil || !sameMeta(again, m) {
+				t.Fatalf("meta %+v came back as %+v (%v)", m, again, err)
+			}
+		}
+		if tk, err := decodeTokens(b); err == nil {
+			if again, err := decodeTokens(encodeTokens(&tk)); err != nil || !sameTokens(again, tk) {
+				t.Fatalf("tokens did not come back (%v)", err)
+			}
+		}
+	})
+}

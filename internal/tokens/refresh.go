@@ -1,0 +1,253 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/Eyevinn/osc-gateway/internal/secret"
+)
+
+const (
+	// refreshAhead is how long before its end a token is refreshed behind the
+	// requests that still use it, and refreshWait how close to its end a request
+	// has to wait for the new one. Short-lived tokens scale both down.
+	refreshAhead = 5 * time.Minute
+	refreshWait  = 15 * time.Second
+
+	// refreshTimeout bounds one refresh with everything that belongs to it. It
+	// is longer than the provider's own limit, so that the store gets its turn.
+	refreshTimeout = 30 * time.Second
+
+	// A session's token endpoint calls are at least minPause apart, and after
+	// failures up to maxPause.
+	minPause = time.Second
+	maxPause = time.Minute
+)
+
+type urgency int
+
+const (
+	refreshNot  urgency = iota
+	refreshSoon         // serve the current token, refresh behind it
+	refreshDue          // the current token is too close to its end to be sent
+)
+
+// urgency says how much a record needs a refresh.
+func (r *record) urgency(now time.Time) urgency {
+	if r.refresh.IsEmpty() {
+		return refreshNot
+	}
+	lifetime := r.tokenExpires.Sub(r.tokenIssued)
+	left := r.tokenExpires.Sub(now)
+	switch {
+	case left <= min(refreshWait, lifetime/10):
+		return refreshDue
+	case left <= min(refreshAhead, lifetime/3):
+		return refreshSoon
+	default:
+		return refreshNot
+	}
+}
+
+// alive tells whether the token may still be sent at all.
+func (r *record) alive(now time.Time) bool { return now.Before(r.tokenExpires) }
+
+// take puts a new set into the record. A set without a refresh token leaves
+// the old one in place (RFC 6749 §6).
+func (r *record) take(set Set, now time.Time) {
+	r.access = set.Access
+	if !set.Refresh.IsEmpty() {
+		r.refresh = set.Refresh
+	}
+	r.tokenIssued, r.tokenExpires = now, now.Add(set.Lifetime)
+}
+
+// refreshBehind starts a refresh nobody waits for, unless one is under way or
+// the last one asks for a pause.
+func (v *Vault) refreshBehind(ctx context.Context, h handle, now time.Time) {
+	if v.pauses.left(h.name, now) > 0 {
+		return
+	}
+	v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h) })
+}
+
+// refreshNow waits for a refresh, its own or the one under way. The refresh
+// goes on when the request that asked for it goes away.
+func (v *Vault) refreshNow(ctx context.Context, h handle, r *record) (*Session, error) {
+	if left := v.pauses.left(h.name, v.now()); left > 0 {
+		return v.makeDo(h, r, &Unavailable{Part: PartProvider, RetryAfter: left, Err: errPaused})
+	}
+	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h) })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case result := <-done:
+		fresh, _ := result.Val.(*record)
+		switch {
+		case result.Err != nil:
+			return v.makeDo(h, r, result.Err)
+		case fresh.ended != "":
+			return nil, &Ended{fresh.ended}
+		default:
+			return fresh.session(h.name), nil
+		}
+	}
+}
+
+var errPaused = errors.New("the last refresh failed; pausing")
+
+// makeDo answers a request whose refresh failed: with the token there is while
+// it lives, else with what is the matter.
+func (v *Vault) makeDo(h handle, r *record, err error) (*Session, error) {
+	if errors.Is(err, ErrAbsent) {
+		return nil, ErrAbsent
+	}
+	if r.alive(v.now()) {
+		return r.session(h.name), nil
+	}
+	var unavailable *Unavailable
+	if errors.As(err, &unavailable) {
+		return nil, unavailable
+	}
+	return nil, &Unavailable{Part: PartProvider, RetryAfter: max(retryAfter(err), v.pauses.left(h.name, v.now())), Err: err}
+}
+
+// behind runs work on a session once, however many ask for it at the same
+// time, detached from the request that was first.
+func (v *Vault) behind(ctx context.Context, kind string, h handle, work func(context.Context) (*record, error)) <-chan singleflight.Result {
+	return v.flights.DoChan(kind+string(h.name[:]), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
+		defer cancel()
+		if err := v.inFlight.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		defer v.inFlight.Release(1)
+		return work(ctx)
+	})
+}
+
+// refresh trades the session's refresh token for a new pair and stores it
+// before anybody sees it. It looks at the record first: somebody else may have
+// been faster.
+func (v *Vault) refresh(ctx context.Context, h handle) (*record, error) {
+	r, err := v.load(ctx, h)
+	if err != nil || r.ended != "" || r.urgency(v.now()) == refreshNot {
+		return r, err
+	}
+	used := r.refresh
+	set, err := v.policy.Load().Refresher.Refresh(ctx, r.client, used)
+	switch {
+	case errors.Is(err, ErrRejected), errors.Is(err, ErrClientUnknown) && r.client.Dynamic && !r.alive(v.now()):
+		return v.reject(ctx, h, used)
+	case err != nil:
+		pause := v.pauses.failed(h.name, v.now(), retryAfter(err))
+		v.log.Warn("refresh failed; the session is kept", "session", h.name.Digest(), "retry_in", pause, "error", err)
+		return nil, err
+	}
+	v.pauses.succeeded(h.name, v.now())
+	return v.save(ctx, h, used, set)
+}
+
+// save stores a new pair, unless somebody stored another one meanwhile: that
+// is the one to use then. A pair for somebody else ends the session, since
+// whose requests it would sign is no longer certain.
+func (v *Vault) save(ctx context.Context, h handle, used secret.String, set Set) (*record, error) {
+	now := v.now()
+	return v.update(ctx, h, func(r *record) bool {
+		if r.ended != "" || !r.refresh.Equal(used) {
+			return false
+		}
+		if differ(r.user, set.User) || differ(r.tenant, set.Tenant) {
+			v.log.Error("the provider refreshed a session to another user; ending it", "session", h.name.Digest())
+			r.ended, r.tokens = EndRejected, tokens{}
+			return true
+		}
+		r.take(set, now)
+		return true
+	})
+}
+
+// reject ends a session whose refresh token the provider refuses for good,
+// unless the store has a newer one by now.
+func (v *Vault) reject(ctx context.Context, h handle, used secret.String) (*record, error) {
+	r, err := v.update(ctx, h, func(r *record) bool {
+		if r.ended != "" || !r.refresh.Equal(used) {
+			return false
+		}
+		r.ended, r.tokens = EndRejected, tokens{}
+		return true
+	})
+	if err == nil && r.ended == EndRejected {
+		v.pauses.forget(h.name)
+		v.log.Info("session ended", "session", h.name.Digest(), "reason", r.ended)
+	}
+	return r, err
+}
+
+// differ tells whether two known identities are not the same.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
+
+// pauses remembers, per session, when the token endpoint may be asked again.
+type pauses struct {
+	mu    sync.Mutex
+	until map[Name]pause
+}
+
+type pause struct {
+	until    time.Time
+	failures int
+}
+
+// left is how long a session still has to wait, 0 if not at all.
+func (p *pauses) left(name Name, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, p.until[name].until.Sub(now))
+}
+
+// failed makes the session wait: as long as the provider asked for, else twice
+// as long each time, with jitter so that a fleet does not come back at once.
+func (p *pauses) failed(name Name, now time.Time, asked time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	failures := p.until[name].failures + 1
+	wait := asked
+	if wait <= 0 {
+		wait = min(maxPause, minPause<<min(failures-1, 10))
+		wait += rand.N(wait / 4)
+	}
+	p.set(name, now, pause{until: now.Add(wait), failures: failures})
+	return wait
+}
+
+// succeeded keeps a provider that grants next to no lifetime from being asked
+// for every request.
+func (p *pauses) succeeded(name Name, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set(name, now, pause{until: now.Add(minPause)})
+}
+
+// set stores a pause and drops those that are long over, now and then, so that
+// the map stays as small as what is going on.
+func (p *pauses) set(name Name, now time.Time, next pause) {
+	if len(p.until) >= 1024 && len(p.until)&(len(p.until)-1) == 0 {
+		for other, old := range p.until {
+			if now.Sub(old.until) > maxPause {
+				delete(p.until, other)
+			}
+		}
+	}
+	p.until[name] = next
+}
+
+func (p *pauses) forget(name Name) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.until, name)
+}

@@ -1,0 +1,71 @@
+package tokens
+
+import (
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/secret"
+)
+
+// Set is what a token endpoint grants: an access token, usually a refresh
+// token, and how long the access token lives from the moment it was received.
+type Set struct {
+	Access   secret.String
+	Refresh  secret.String // empty where the provider gave none (RFC 6749 §5.1)
+	Lifetime time.Duration // never negative; 0 means: use it now or not at all
+	User     string        // who the access token says it is for; "" when it does not say
+	Tenant   string        // the OSC workspace it is for; "" when it does not say
+}
+
+// Client is an OAuth client registration. A session remembers the one that got
+// its tokens, since no other can refresh them.
+type Client struct {
+	ID     string
+	Secret secret.String // empty for a public client
+	// Dynamic says that the gateway registered it (RFC 7591), so that the
+	// provider may forget it; a configured one is the operator's to mend.
+	Dynamic bool
+}
+
+// Session is an open session: what a request may be given.
+type Session struct {
+	Name    Name
+	Access  secret.String
+	User    string
+	Tenant  string
+	Created time.Time
+	// TokenExpires is when the access token ends; a refresh moves it.
+	TokenExpires time.Time
+	// Expires is when the session itself ends, whatever is refreshed.
+	Expires time.Time
+}
+
+// record is a session as it is stored, opened.
+type record struct {
+	meta
+	tokens
+	generation uint64
+}
+
+// meta is what operating needs to see of a session without its ticket.
+type meta struct {
+	user, tenant string
+	created      time.Time
+	lastUsed     time.Time
+	tokenIssued  time.Time
+	tokenExpires time.Time
+	expires      time.Time
+	ended        EndReason // "" while the session lives
+}
+
+// tokens is what only the ticket's holder may open.
+type tokens struct {
+	access, refresh secret.String
+	client          Client
+}
+
+func (r *record) session(name Name) *Session {
+	return &Session{
+		Name: name, Access: r.access, User: r.user, Tenant: r.tenant,
+		Created: r.created, TokenExpires: r.tokenExpires, Expires: r.expires,
+	}
+}

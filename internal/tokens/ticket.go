@@ -1,0 +1,74 @@
+package tokens
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// TicketSize is the length of a ticket in bytes: 256 random bits.
+const TicketSize = 32
+
+// nameLabel separates a record's name from every other hash of a ticket.
+const nameLabel = "osc-gw/1 name"
+
+// Ticket is the secret in the session cookie. Who holds it holds the session,
+// so it refuses to be printed.
+type Ticket struct{ value *[TicketSize]byte }
+
+// NewTicket draws a ticket from random. An error means there is no randomness
+// to be had, and no session must be made.
+func NewTicket(random io.Reader) (Ticket, error) {
+	var value [TicketSize]byte
+	if _, err := io.ReadFull(random, value[:]); err != nil {
+		return Ticket{}, fmt.Errorf("drawing a ticket: %w", err)
+	}
+	return Ticket{&value}, nil
+}
+
+// TicketFrom takes the bytes of a ticket out of a cookie. False unless there
+// are exactly [TicketSize] of them.
+func TicketFrom(b []byte) (Ticket, bool) {
+	if len(b) != TicketSize {
+		return Ticket{}, false
+	}
+	return Ticket{(*[TicketSize]byte)(append([]byte(nil), b...))}, true
+}
+
+// Bytes is the ticket itself, for the cookie alone.
+func (t Ticket) Bytes() []byte { return t.value[:] }
+
+// IsZero tells whether there is no ticket.
+func (t Ticket) IsZero() bool { return t.value == nil }
+
+// Name is where the session's record is kept.
+func (t Ticket) Name() Name {
+	var input [len(nameLabel) + TicketSize]byte
+	copy(input[:], nameLabel)
+	copy(input[len(nameLabel):], t.value[:])
+	return Name(sha256.Sum256(input[:]))
+}
+
+// String, Format and LogValue keep a ticket out of every output.
+func (t Ticket) String() string { return "REDACTED" }
+
+// Format answers every verb of package fmt.
+func (t Ticket) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(t.String())) }
+
+// MarshalText keeps a ticket out of encoders.
+func (t Ticket) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// LogValue keeps a ticket out of logs.
+func (t Ticket) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// Name is the name of a record: a one-way hash of its ticket. It opens nothing.
+type Name [sha256.Size]byte
+
+// String is the name in hex, for stores.
+func (n Name) String() string { return hex.EncodeToString(n[:]) }
+
+// Digest is the short form of a name that people see: in logs, pages, metrics
+// of single sessions and the admin API.
+func (n Name) Digest() string { return hex.EncodeToString(n[:8]) }

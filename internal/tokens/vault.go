@@ -1,0 +1,292 @@
+package tokens
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/Eyevinn/osc-gateway/internal/secret"
+)
+
+// Refresher trades a refresh token for a new set, with the client that got it.
+// ErrRejected and ErrClientUnknown are certain; any other error is weather and
+// may say by a method RetryAfter() time.Duration when to come back.
+type Refresher interface {
+	Refresh(ctx context.Context, client Client, refresh secret.String) (Set, error)
+}
+
+// Limits bound the life of sessions.
+type Limits struct {
+	Idle     time.Duration // since the last use
+	Lifetime time.Duration // since the sign-in, whatever happens
+}
+
+// Policy is what may change with the configuration while sessions live on.
+type Policy struct {
+	Limits
+	Refresher Refresher
+}
+
+// VaultConfig is what a vault is made of. Store and Ring are required.
+type VaultConfig struct {
+	Store  Store
+	Ring   *KeyRing
+	Now    func() time.Time // default time.Now
+	Random io.Reader        // default crypto/rand
+	Log    *slog.Logger     // default: nowhere
+}
+
+// Vault creates, opens, refreshes and ends sessions. It outlives
+// configurations: Adopt gives it the current one's policy.
+type Vault struct {
+	store    Store
+	sealer   sealer
+	now      func() time.Time
+	random   io.Reader
+	log      *slog.Logger
+	policy   atomic.Pointer[Policy]
+	flights  singleflight.Group // one refresh and one touch per session
+	pauses   pauses
+	inFlight *semaphore.Weighted
+}
+
+// NewVault makes a vault. It needs a policy (Adopt) before its first session.
+func NewVault(cfg VaultConfig) *Vault {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Vault{
+		store: cfg.Store, sealer: sealer{ring: cfg.Ring, random: cfg.Random},
+		now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}},
+		inFlight: semaphore.NewWeighted(maxInFlight),
+	}
+}
+
+// Adopt makes p the policy of all sessions from now on.
+func (v *Vault) Adopt(p Policy) { v.policy.Store(&p) }
+
+// maxInFlight bounds the pieces of work done behind requests at one time.
+const maxInFlight = 4096
+
+// Close waits until nothing is under way behind the requests, so that no token
+// the provider has given is lost at the end of the process, or until the
+// context ends. The vault works on afterwards, for requests still being served.
+func (v *Vault) Close(ctx context.Context) error {
+	if err := v.inFlight.Acquire(ctx, maxInFlight); err != nil {
+		return err
+	}
+	v.inFlight.Release(maxInFlight)
+	return nil
+}
+
+// handle is what it takes to work on one session.
+type handle struct {
+	ticket Ticket
+	name   Name
+	site   string
+}
+
+// Create stores a new session of a site and returns its ticket. The session
+// exists once there is no error; an error means that there is none.
+func (v *Vault) Create(ctx context.Context, site string, client Client, set Set) (Ticket, *Session, error) {
+	ticket, err := NewTicket(v.random)
+	if err != nil {
+		return Ticket{}, nil, err
+	}
+	now := v.now()
+	r := &record{
+		meta: meta{
+			user: set.User, tenant: set.Tenant, created: now, lastUsed: now,
+			expires: now.Add(v.policy.Load().Lifetime),
+		},
+		tokens:     tokens{client: client},
+		generation: 1,
+	}
+	r.take(set, now)
+	h := handle{ticket: ticket, name: ticket.Name(), site: site}
+	sealed, err := v.sealer.seal(r, h.name, site, ticket)
+	if err != nil {
+		return Ticket{}, nil, err
+	}
+	err = v.store.Create(ctx, h.name, Record{Generation: 1, Expires: r.expires, Sealed: sealed})
+	if err != nil {
+		return Ticket{}, nil, storeError(err)
+	}
+	return ticket, r.session(h.name), nil
+}
+
+// Fresh opens a session and returns it with a token that is still good,
+// refreshing it where that is due. This is the only way to a token.
+//
+// Its errors are ErrAbsent (there is no such session), *Ended (there was one,
+// and why it is over), *Unavailable (nobody knows right now), or the context's.
+func (v *Vault) Fresh(ctx context.Context, site string, ticket Ticket) (*Session, error) {
+	h := handle{ticket: ticket, name: ticket.Name(), site: site}
+	r, err := v.load(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	now := v.now()
+	if r.ended == "" && v.isOver(r, now) {
+		v.end(ctx, h, EndExpired)
+		r.ended = EndExpired
+	}
+	if r.ended != "" {
+		return nil, &Ended{r.ended}
+	}
+	v.touch(ctx, h, r, now)
+	switch r.urgency(now) {
+	case refreshDue:
+		return v.refreshNow(ctx, h, r)
+	case refreshSoon:
+		v.refreshBehind(ctx, h, now)
+	}
+	return r.session(h.name), nil
+}
+
+// Revoke ends a session and leaves nothing of it, here and on every replica.
+// A session that is not there is no error.
+func (v *Vault) Revoke(ctx context.Context, ticket Ticket) error {
+	name := ticket.Name()
+	v.pauses.forget(name)
+	return storeError(v.store.Delete(ctx, name))
+}
+
+// load reads and opens a record. One that does not open is as good as absent:
+// damaged, of another site, or sealed with a key that is gone.
+func (v *Vault) load(ctx context.Context, h handle) (*record, error) {
+	stored, err := v.store.Load(ctx, h.name)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	r, err := v.sealer.open(stored.Sealed, h.name, h.site, h.ticket)
+	if err != nil {
+		v.log.Warn("session record does not open", "session", h.name.Digest())
+		return nil, ErrAbsent
+	}
+	r.generation = stored.Generation
+	return r, nil
+}
+
+// maxConflicts bounds how often one change is tried against other writers.
+const maxConflicts = 8
+
+// update applies a change to the record as it is stored, against whoever else
+// writes it. The change may decline, which leaves the record as it is.
+func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool) (*record, error) {
+	for range maxConflicts {
+		r, err := v.load(ctx, h)
+		if err != nil || !change(r) {
+			return r, err
+		}
+		r.generation++
+		sealed, err := v.sealer.seal(r, h.name, h.site, h.ticket)
+		if err != nil {
+			return nil, err
+		}
+		err = v.store.Replace(ctx, h.name, Record{Generation: r.generation, Expires: r.expires, Sealed: sealed})
+		if !errors.Is(err, ErrConflict) {
+			return r, storeError(err)
+		}
+	}
+	return nil, &Unavailable{Part: PartStore, Err: ErrConflict}
+}
+
+// end writes down why a session is over, so that every tab and replica says
+// the same and the provider is never asked again. Its tokens are dropped. A
+// store that does not answer costs no more than asking again next time.
+func (v *Vault) end(ctx context.Context, h handle, reason EndReason) {
+	_, err := v.update(ctx, h, func(r *record) bool {
+		if r.ended != "" {
+			return false
+		}
+		r.ended, r.tokens = reason, tokens{}
+		return true
+	})
+	if err != nil {
+		v.log.Warn("ending a session was not stored", "session", h.name.Digest(), "reason", reason, "error", err)
+		return
+	}
+	v.pauses.forget(h.name)
+	v.log.Info("session ended", "session", h.name.Digest(), "reason", reason)
+}
+
+// touchesPerIdle is how many times within the idle limit a use is written
+// down: a store write per request would be far too many.
+const touchesPerIdle = 20
+
+// touch notes that the session is in use, now and then, behind the request.
+func (v *Vault) touch(ctx context.Context, h handle, r *record, now time.Time) {
+	if now.Sub(r.lastUsed) < v.policy.Load().Idle/touchesPerIdle {
+		return
+	}
+	v.behind(ctx, "touch", h, func(ctx context.Context) (*record, error) {
+		return v.update(ctx, h, func(r *record) bool {
+			if r.ended != "" || !now.After(r.lastUsed) {
+				return false
+			}
+			r.lastUsed = now
+			return true
+		})
+	})
+}
+
+// isOver tells whether a session is past its limits. The idle limit is taken
+// with the slack that touch leaves, so that it never strikes early. Limits
+// that were shortened since hold for old sessions too.
+func (v *Vault) isOver(r *record, now time.Time) bool {
+	limits := v.policy.Load().Limits
+	idle := limits.Idle + limits.Idle/touchesPerIdle
+	return !now.Before(r.expires) || !now.Before(r.created.Add(limits.Lifetime)) || now.Sub(r.lastUsed) > idle ||
+		(r.refresh.IsEmpty() && !now.Before(r.tokenExpires))
+}
+
+// storeError sorts what a store said: certain answers as they are, anything
+// else as not knowing.
+func storeError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, ErrAbsent), errors.Is(err, ErrFull):
+		return err
+	default:
+		return &Unavailable{Part: PartStore, RetryAfter: retryAfter(err), Err: err}
+	}
+}
+
+// Peek opens a session as it stands, without refreshing it and without
+// counting as use. Its errors are those of Fresh.
+func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session, error) {
+	h := handle{ticket: ticket, name: ticket.Name(), site: site}
+	r, err := v.load(ctx, h)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.ended != "":
+		return nil, &Ended{r.ended}
+	case v.isOver(r, v.now()):
+		return nil, &Ended{EndExpired}
+	default:
+		return r.session(h.name), nil
+	}
+}
+
+// Check tells whether the store answers.
+func (v *Vault) Check(ctx context.Context) error {
+	_, err := v.store.Load(ctx, Name{})
+	if err == nil || errors.Is(err, ErrAbsent) {
+		return nil
+	}
+	return storeError(err)
+}

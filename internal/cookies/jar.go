@@ -1,0 +1,127 @@
+// Package cookies makes and reads the gateway's own cookies: one session
+// cookie, and one short-lived cookie per sign-in attempt. Both are signed,
+// encrypted and aged by securecookie, under keys of their own kind, bound to
+// the cookie's name and to the site; a forgery never gets any further.
+package cookies
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/securecookie"
+
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+)
+
+const (
+	// hostPrefix makes browsers refuse the cookie unless it is Secure, has no
+	// Domain and covers the whole host (RFC 6265bis §4.1.3.2). Every OSC tenant
+	// shares one registrable domain, so a neighbour could set it otherwise.
+	hostPrefix = "__Host-"
+
+	kindSession = "session"
+	kindFlow    = "flow"
+
+	maxSessionValue = 512
+	maxFlowValue    = 3800 // browsers drop cookies beyond 4096 with name and attributes
+)
+
+// Config says how the cookies of a site look.
+type Config struct {
+	Name     string        // of the session cookie, without prefix
+	SameSite http.SameSite // Lax or Strict, of the session cookie
+	Lifetime time.Duration // how long a session cookie is good for
+	FlowAge  time.Duration // how long a sign-in attempt may take
+}
+
+// Site is where cookies are set: an origin, like https://app.example.com.
+type Site struct {
+	Origin string
+	Secure bool // served over https, as the browser sees it
+}
+
+// Jar reads and writes the cookies of one configured site.
+type Jar struct {
+	cfg     Config
+	session []securecookie.Codec
+	flow    []securecookie.Codec
+}
+
+// New makes a jar with the keys of a ring: the newest writes, all read.
+func New(ring *tokens.KeyRing, cfg Config) *Jar {
+	return &Jar{
+		cfg:     cfg,
+		session: codecs(ring.CookieKeys(kindSession), cfg.Lifetime, maxSessionValue),
+		flow:    codecs(ring.CookieKeys(kindFlow), cfg.FlowAge, maxFlowValue),
+	}
+}
+
+func codecs(keys []tokens.CookieKeys, age time.Duration, maxLength int) []securecookie.Codec {
+	made := make([]securecookie.Codec, len(keys))
+	for i, pair := range keys {
+		made[i] = securecookie.New(pair.MAC, pair.Encryption).
+			MaxAge(int(age / time.Second)).MaxLength(maxLength).SetSerializer(securecookie.NopEncoder{})
+	}
+	return made
+}
+
+// sessionName is the session cookie's name on a site.
+func (j *Jar) sessionName(site Site) string { return prefixed(j.cfg.Name, site) }
+
+func prefixed(name string, site Site) string {
+	if site.Secure {
+		return hostPrefix + name
+	}
+	return name
+}
+
+// flowPrefix begins the names of all flow cookies, without host prefix.
+func (c Config) flowPrefix() string { return c.Name + "_flow_" }
+
+// bound is the name a value is signed for: the cookie's, and the site's, so
+// that a cookie of one site is worth nothing at another.
+func bound(name string, site Site) string { return name + "|" + site.Origin }
+
+// Owns tells whether a cookie of this name is the gateway's, as any browser or
+// upstream could read it: with or without a prefix, in any case.
+func (c Config) Owns(name string) bool {
+	name = strings.TrimSpace(name)
+	for _, prefix := range []string{hostPrefix, "__Secure-", "__Host-Http-", "__Http-"} {
+		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			name = name[len(prefix):]
+			break
+		}
+	}
+	flow := c.flowPrefix()
+	return strings.EqualFold(name, c.Name) || len(name) >= len(flow) && strings.EqualFold(name[:len(flow)], flow)
+}
+
+func (j *Jar) base(name string, site Site, sameSite http.SameSite) http.Cookie {
+	return http.Cookie{Name: prefixed(name, site), Path: "/", Secure: site.Secure, HttpOnly: true, SameSite: sameSite}
+}
+
+// set adds a cookie that lives for age; 0 or less deletes it, with the very
+// attributes it was set with, which prefixed cookies insist on.
+func set(h http.Header, cookie http.Cookie, value string, age time.Duration) {
+	cookie.Value, cookie.MaxAge = value, int(age/time.Second)
+	if age <= 0 {
+		cookie.Value, cookie.MaxAge = "", -1
+	}
+	h.Add("Set-Cookie", cookie.String())
+}
+
+// values are all values sent under a name: two are a sign of somebody else's
+// cookie beside ours.
+func values(r *http.Request, name string) (found []string) {
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			if key, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && key == name {
+				found = append(found, value)
+			}
+		}
+	}
+	return found
+}

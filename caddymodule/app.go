@@ -1,0 +1,210 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/Eyevinn/osc-gateway/internal/osc"
+	"github.com/Eyevinn/osc-gateway/internal/secret"
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+)
+
+const (
+	defaultEnvironment     = "prod"
+	defaultClientName      = "osc-gateway"
+	defaultIdleTimeout     = 12 * time.Hour
+	defaultSessionLifetime = 7 * 24 * time.Hour
+)
+
+// App holds what all sites behind osc-gateway share: the provider people sign
+// in at, the OAuth client the gateway is there, and where sessions are kept.
+// Everything has a default; without any, it registers with OSC by itself.
+type App struct {
+	// OSC's environment: prod, stage or dev. It sets the issuer and the platform's
+	// hosts. Default: prod.
+	Environment string `json:"environment,omitempty"`
+
+	// The authorization server's issuer, an https URL. Default: the environment's.
+	Issuer string `json:"issuer,omitempty"`
+
+	// Where OSC exchanges tokens for service tokens, an https URL. Default: the
+	// environment's.
+	TokenService string `json:"token_service,omitempty"`
+
+	// The id of an OAuth app registered with OSC. Placeholders are replaced.
+	// Default: the variable OSC_CLIENT_ID, then CLIENT_ID; without either the
+	// gateway registers a client by itself, one for each redirect URI.
+	ClientID string `json:"client_id,omitempty"`
+
+	// The secret of that OAuth app. Write a placeholder, like
+	// {env.OSC_CLIENT_SECRET} or {file./run/secrets/osc}: what stands here
+	// itself can be read through Caddy's admin API. Default: the variable
+	// OSC_CLIENT_SECRET, then CLIENT_SECRET.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// What OSC's consent page shows of a client that registered by itself.
+	// Default: osc-gateway.
+	ClientName string `json:"client_name,omitempty"`
+
+	// Where sessions are kept.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=osc_auth.stores inline_key=backend"`
+
+	// Master keys, newest first: the first one seals, all open. 32 random bytes
+	// each, in base64 or hex; placeholders are replaced. Default: one is made
+	// once and kept in Caddy's storage.
+	Keys []string `json:"keys,omitempty"`
+
+	// Sessions last used within this stay signed in. Default: 12h.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+
+	// How long a session can live in all. Default: 7d.
+	SessionLifetime caddy.Duration `json:"session_lifetime,omitempty"`
+
+	provider *osc.Provider
+	client   tokens.Client
+	runtime  *runtime
+	poolKey  poolKey
+	log      *slog.Logger
+}
+
+// CaddyModule returns the module's id.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "osc_auth", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision sets the app up. It makes no network call and writes nothing, so
+// that the gateway starts while OSC is down, and a configuration can be
+// checked without leaving a trace.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.log = ctx.Slogger()
+	if err := a.setDefaults(); err != nil {
+		return err
+	}
+	if err := a.provisionClient(); err != nil {
+		return err
+	}
+	provider, err := osc.New(osc.Config{Issuer: a.Issuer, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.provider = provider
+	return a.provisionRuntime(ctx)
+}
+
+func (a *App) setDefaults() error {
+	if a.Environment == "" {
+		a.Environment = defaultEnvironment
+	}
+	hosts, known := environments[a.Environment]
+	if !known {
+		return fmt.Errorf("environment %q: must be prod, stage or dev", a.Environment)
+	}
+	setDefault(&a.Issuer, hosts.issuer)
+	setDefault(&a.TokenService, hosts.tokenService)
+	setDefault(&a.ClientName, defaultClientName)
+	setDefault(&a.IdleTimeout, caddy.Duration(defaultIdleTimeout))
+	setDefault(&a.SessionLifetime, caddy.Duration(defaultSessionLifetime))
+	if len(a.StoreRaw) == 0 {
+		a.StoreRaw = json.RawMessage(`{"backend":"memory"}`)
+	}
+	if err := osc.CheckURL(a.TokenService); err != nil {
+		return fmt.Errorf("token_service: %w", err)
+	}
+	if a.IdleTimeout < 0 || a.SessionLifetime < 0 {
+		return errors.New("idle_timeout and session_lifetime must not be negative")
+	}
+	return nil
+}
+
+// environments are OSC's. Nothing is ever derived from a host name: clusters
+// and environments are named alike and are not the same.
+var environments = map[string]struct{ issuer, tokenService string }{
+	"prod":  {"https://app.osaas.io", "https://token.svc.prod.osaas.io"},
+	"stage": {"https://app.stage.osaas.io", "https://token.svc.stage.osaas.io"},
+	"dev":   {"https://app.dev.osaas.io", "https://token.svc.dev.osaas.io"},
+}
+
+func setDefault[T comparable](value *T, otherwise T) {
+	var zero T
+	if *value == zero {
+		*value = otherwise
+	}
+}
+
+// provisionClient finds the configured OAuth client, if there is one.
+func (a *App) provisionClient() error {
+	id, err := a.credential("client_id", a.ClientID, "OSC_CLIENT_ID", "CLIENT_ID")
+	if err != nil {
+		return err
+	}
+	clientSecret, err := a.credential("client_secret", a.ClientSecret, "OSC_CLIENT_SECRET", "CLIENT_SECRET")
+	if err != nil {
+		return err
+	}
+	if id == "" && clientSecret != "" {
+		return errors.New("client_secret is given without client_id: set both, or neither to register by itself")
+	}
+	a.client = tokens.Client{ID: id, Secret: secret.New(clientSecret)}
+	return nil
+}
+
+// credential resolves a configured credential, or takes it from the first
+// variable that is set.
+func (a *App) credential(option, configured string, variables ...string) (string, error) {
+	if configured == "" {
+		for _, variable := range variables {
+			if value := os.Getenv(variable); value != "" {
+				return value, checkCredential(option+" from "+variable, value)
+			}
+		}
+		return "", nil
+	}
+	value, err := resolve(option, configured)
+	if err != nil {
+		return "", err
+	}
+	return value, checkCredential(option, value)
+}
+
+// Start makes this configuration the one sessions live under and opens the
+// store, so that the first visitor does not wait for it.
+func (a *App) Start() error {
+	a.runtime.adopt(a.settings())
+	a.runtime.warmUp(a.log)
+	return nil
+}
+
+// Stop does nothing: sessions outlive configurations.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives the shared runtime back. It may be called for an app whose
+// Provision failed half-way.
+func (a *App) Cleanup() error {
+	if a.runtime == nil {
+		return nil
+	}
+	a.runtime = nil
+	_, err := runtimes.Delete(a.poolKey)
+	return err
+}
+
+// settings are what the runtime goes by while this configuration is the
+// current one.
+func (a *App) settings() settings {
+	return settings{
+		provider: a.provider, client: a.client, clientName: a.ClientName,
+		limits: tokens.Limits{Idle: time.Duration(a.IdleTimeout), Lifetime: time.Duration(a.SessionLifetime)},
+	}
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,182 @@
+package caddymodule
+
+import (
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+// parseGlobalOption sets the app up from the global option. Syntax:
+//
+//	osc_auth {
+//	    environment      prod|stage|dev
+//	    issuer           <url>
+//	    token_service    <url>
+//	    client_id        <id>
+//	    client_secret    <secret>
+//	    client_name      <name>
+//	    store            memory [<max_sessions>]
+//	    key              <key...>
+//	    idle_timeout     <duration>
+//	    session_lifetime <duration>
+//	}
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		d.Next()
+		return nil, d.Err("osc_auth is given twice; put everything in one block")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "osc_auth", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile sets the app up from tokens; see parseGlobalOption.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if err := noMore(d); err != nil {
+		return err
+	}
+	given := onceOnly{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if word != "key" { // a ring may be listed a key a line
+			if err := given.note(d, word); err != nil {
+				return err
+			}
+		}
+		if err := a.unmarshalOption(d, word); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
+	switch word {
+	case "environment":
+		if err := scalar(d, &a.Environment); err != nil {
+			return err
+		}
+		if _, known := environments[a.Environment]; !known {
+			return d.Errf("environment: expected prod, stage or dev, got %q", a.Environment)
+		}
+		return nil
+	case "issuer":
+		return scalar(d, &a.Issuer)
+	case "token_service":
+		return scalar(d, &a.TokenService)
+	case "client_id":
+		return credential(d, &a.ClientID)
+	case "client_secret":
+		return credential(d, &a.ClientSecret)
+	case "client_name":
+		return scalar(d, &a.ClientName)
+	case "store":
+		return a.unmarshalStore(d)
+	case "key":
+		return a.unmarshalKeys(d)
+	case "idle_timeout":
+		return duration(d, &a.IdleTimeout)
+	case "session_lifetime":
+		return duration(d, &a.SessionLifetime)
+	default:
+		return d.Errf("unknown option %q of osc_auth; expected environment, issuer, token_service, client_id, "+
+			"client_secret, client_name, store, key, idle_timeout or session_lifetime", word)
+	}
+}
+
+func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	id := "osc_auth.stores." + name
+	if _, err := caddy.GetModule(id); err != nil {
+		return d.Errf("store: there is no store %q", name)
+	}
+	module, err := caddyfile.UnmarshalModule(d, id)
+	if err != nil {
+		return err
+	}
+	a.StoreRaw = caddyconfig.JSONModuleObject(module, "backend", name, nil)
+	return nil
+}
+
+func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
+	keys := d.RemainingArgs()
+	if len(keys) == 0 {
+		return d.ArgErr()
+	}
+	for _, key := range keys {
+		if err := checkEnv(key); err != nil {
+			return d.Errf("key: %v", err)
+		}
+	}
+	a.Keys = append(a.Keys, keys...)
+	return noMore(d)
+}
+
+// onceOnly refuses an option that is given twice: one of the two was meant,
+// and guessing which one is not for an authentication module.
+type onceOnly map[string]bool
+
+func (given onceOnly) note(d *caddyfile.Dispenser, word string) error {
+	if given[word] {
+		return d.Errf("%s is given twice; remove one of the lines", word)
+	}
+	given[word] = true
+	return nil
+}
+
+// scalar takes exactly one argument.
+func scalar(d *caddyfile.Dispenser, value *string) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	*value = d.Val()
+	if *value == "" {
+		return d.Err("the value is empty")
+	}
+	if err := checkEnv(*value); err != nil {
+		return d.WrapErr(err)
+	}
+	return noMore(d)
+}
+
+// credential takes one argument that is, or stands for, a credential.
+func credential(d *caddyfile.Dispenser, value *string) error {
+	if err := scalar(d, value); err != nil {
+		return err
+	}
+	if *value == masked {
+		return d.WrapErr(errMasked)
+	}
+	return nil
+}
+
+// duration takes one argument that is a positive duration, days allowed.
+func duration(d *caddyfile.Dispenser, value *caddy.Duration) error {
+	var text string
+	if err := scalar(d, &text); err != nil {
+		return err
+	}
+	parsed, err := caddy.ParseDuration(text)
+	if err != nil || parsed < time.Second {
+		return d.Errf("expected a duration of a second or more, like 30m, 12h or 7d, got %q", text)
+	}
+	*value = caddy.Duration(parsed)
+	return nil
+}
+
+// noMore refuses further arguments, and a block where none belongs.
+func noMore(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package caddymodule
+
+import (
+	"encoding/json"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// parseProxyDirective sets up the gate and a reverse proxy behind it from the
+// directive osc_proxy. Syntax:
+//
+//	osc_proxy [<matcher>] <upstreams...> {
+//	    <what osc_auth takes, but inject>
+//	    <what reverse_proxy takes>
+//	}
+//
+// It is short for
+//
+//	osc_auth [<matcher>] {
+//	    inject transport
+//	    ...
+//	}
+//	reverse_proxy [<matcher>] <upstreams...> {
+//	    transport osc <the transport given, or http> { ... }
+//	    ...
+//	}
+//
+// at the place of reverse_proxy among the directives. What the matcher leaves
+// out goes on to the next directive, the gateway's own endpoints excepted.
+func parseProxyDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next()
+	outer, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	h.Next()
+	ours, theirs := splitTokens(h.NextSegment())
+
+	handler := &Handler{Inject: injectTransport}
+	var outerSets caddyhttp.RawMatcherSets
+	if outer != nil {
+		outerSets = caddyhttp.RawMatcherSets{outer}
+		handler.MatcherSetsRaw = outerSets
+	}
+	gateHelper := h
+	gateHelper.Dispenser = caddyfile.NewDispenser(ours)
+	gateHelper.Next()
+	if err := handler.unmarshal(gateHelper, proxyWords); err != nil {
+		return nil, err
+	}
+	proxy, err := unmarshalProxy(h, theirs)
+	if err != nil {
+		return nil, err
+	}
+	subroute := &caddyhttp.Subroute{Routes: caddyhttp.RouteList{
+		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", "osc_auth", nil)}},
+		{MatcherSetsRaw: outerSets, HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil)}},
+	}}
+	return h.NewRoute(nil, subroute), nil
+}
+
+// unmarshalProxy has reverse_proxy read what is its own, and puts our
+// transport around the one it ends up with.
+func unmarshalProxy(h httpcaddyfile.Helper, tokens []caddyfile.Token) (*reverseproxy.Handler, error) {
+	proxy := new(reverseproxy.Handler)
+	h.Dispenser = caddyfile.NewDispenser(tokens)
+	if err := proxy.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if err := proxy.FinalizeUnmarshalCaddyfile(h); err != nil {
+		return nil, err
+	}
+	if len(proxy.Upstreams) == 0 && proxy.DynamicUpstreamsRaw == nil {
+		return nil, h.Err("osc_proxy: no upstream given; write it like `osc_proxy localhost:3000`")
+	}
+	for _, upstream := range proxy.Upstreams {
+		if err := checkUpstream(upstream.Dial); err != nil {
+			return nil, h.WrapErr(err)
+		}
+	}
+	proxy.TransportRaw = wrapTransport(proxy.TransportRaw)
+	return proxy, nil
+}
+
+// wrapTransport puts the transport osc around another, unless it is there.
+func wrapTransport(inner json.RawMessage) json.RawMessage {
+	var named struct {
+		Protocol string `json:"protocol"`
+	}
+	if len(inner) > 0 && json.Unmarshal(inner, &named) == nil && named.Protocol == "osc" {
+		return inner
+	}
+	return caddyconfig.JSONModuleObject(Transport{TransportRaw: inner}, "protocol", "osc", nil)
+}
+
+// splitTokens divides a directive's tokens: the lines of its block that are the
+// gate's, and all others with the arguments of the directive itself.
+func splitTokens(segment []caddyfile.Token) (ours, theirs []caddyfile.Token) {
+	open := len(segment)
+	for i, token := range segment {
+		if token.Text == "{" && !token.Quoted() {
+			open = i
+			break
+		}
+	}
+	theirs = append(theirs, segment[:open]...)
+	ours = append(ours, segment[0])
+	if open == len(segment) {
+		return ours, theirs
+	}
+	closing := len(segment) - 1
+	ours, theirs = append(ours, segment[open]), append(theirs, segment[open])
+	depth, isOurs := 0, false
+	for i := open + 1; i < closing; i++ {
+		token := segment[i]
+		if depth == 0 && startsLine(segment[i-1], token) {
+			isOurs = isWord(proxyWords, token.Text)
+		}
+		switch {
+		case token.Quoted():
+		case token.Text == "{":
+			depth++
+		case token.Text == "}":
+			depth--
+		}
+		if isOurs {
+			ours = append(ours, token)
+		} else {
+			theirs = append(theirs, token)
+		}
+	}
+	return append(ours, segment[closing]), append(theirs, segment[closing])
+}
+
+// startsLine tells whether a token stands on another line than the one before.
+func startsLine(before, token caddyfile.Token) bool {
+	return before.File != token.File || before.Line+before.NumLineBreaks() < token.Line
+}
+
+var _ caddy.Module = (*caddyhttp.Subroute)(nil)

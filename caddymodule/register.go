@@ -1,0 +1,22 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+	caddy.RegisterModule(Handler{})
+	caddy.RegisterModule(Transport{})
+	caddy.RegisterModule(MemoryStore{})
+
+	httpcaddyfile.RegisterGlobalOption("osc_auth", parseGlobalOption)
+	httpcaddyfile.RegisterDirective("osc_auth", parseAuthDirective)
+	httpcaddyfile.RegisterDirective("osc_proxy", parseProxyDirective)
+
+	// After forward_auth, which sends all request headers to a service of its
+	// own and must not see a token; a proxy belongs where Caddy's own stands.
+	httpcaddyfile.RegisterDirectiveOrder("osc_auth", httpcaddyfile.After, "forward_auth")
+	httpcaddyfile.RegisterDirectiveOrder("osc_proxy", httpcaddyfile.Before, "reverse_proxy")
+}

@@ -1,0 +1,207 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/browser"
+	"github.com/Eyevinn/osc-gateway/internal/pages"
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+)
+
+// The gateway's own paths, under its prefix.
+const (
+	pathSignIn    = "/signin"
+	pathCallback  = "/callback"
+	pathSignOut   = "/signout"
+	pathSignedOut = "/signed-out"
+	pathSession   = "/session"
+	pathHealth    = "/health"
+
+	paramReturnTo = "return_to"
+)
+
+func (g *Gate) path(endpoint string) string { return g.cfg.Endpoints + endpoint }
+
+// endpoint returns what serves one of the gateway's own paths, by the exact
+// path the browser sent; nil for every other path.
+func (g *Gate) endpoint(path string) func(http.ResponseWriter, *http.Request) error {
+	rest, ours := strings.CutPrefix(path, g.cfg.Endpoints)
+	if !ours {
+		return nil
+	}
+	switch rest {
+	case pathSignIn:
+		return g.only(g.signIn, http.MethodGet, http.MethodHead)
+	case pathCallback:
+		return g.only(g.callback, http.MethodGet)
+	case pathSignOut:
+		return g.only(g.signOut, http.MethodGet, http.MethodHead, http.MethodPost)
+	case pathSignedOut:
+		return g.only(g.signedOut, http.MethodGet, http.MethodHead)
+	case pathSession:
+		return g.only(g.session, http.MethodGet, http.MethodHead)
+	case pathHealth:
+		return g.only(g.health, http.MethodGet, http.MethodHead)
+	default:
+		return nil
+	}
+}
+
+// only refuses other methods (RFC 9110 §15.5.6), and requests in TLS early
+// data, which anybody could have recorded and sent again (RFC 8470 §5.2).
+func (g *Gate) only(serve func(http.ResponseWriter, *http.Request) error, methods ...string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if r.TLS != nil && !r.TLS.HandshakeComplete || r.Header.Get("Early-Data") == "1" {
+			return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusTooEarly})
+		}
+		for _, method := range methods {
+			if r.Method == method {
+				return serve(w, r)
+			}
+		}
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusMethodNotAllowed})
+	}
+}
+
+// signOut ends the session, for a POST from the site itself; a GET shows a
+// button, so that no link or image signs anybody out.
+func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		g.cfg.Pages.ConfirmSignOut(w, g.path(pathSignOut))
+		return nil
+	}
+	site, err := g.cfg.Origins.Origin(r)
+	if err != nil {
+		return g.refuse(w, r, refusal{reason: pages.BadRequest, hint: err.Error()})
+	}
+	if browser.Cross(r, site.Origin, nil) != browser.SameOrigin {
+		return g.refuse(w, r, refusal{reason: pages.CrossOrigin})
+	}
+	desk, err := g.open(r.Context())
+	if err != nil {
+		return g.refuse(w, r, *g.unavailable(err))
+	}
+	if ticket, _ := desk.jar.Session(r, site); !ticket.IsZero() {
+		if err := desk.vault.Revoke(r.Context(), ticket); err != nil {
+			// Not signed out unless it holds everywhere: the cookie stays, so
+			// that trying again can end the session.
+			return g.refuse(w, r, *g.unavailable(err))
+		}
+		g.cfg.Log.Info("signed out", "session", ticket.Name().Digest())
+	}
+	desk.jar.ClearSession(w.Header(), site)
+	// "cookies" here would clear those of the whole registrable domain, OSC's
+	// own console among them.
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+	redirect(w, g.path(pathSignedOut), http.StatusSeeOther)
+	return nil
+}
+
+func (g *Gate) signedOut(w http.ResponseWriter, _ *http.Request) error {
+	g.cfg.Pages.SignedOut(w, g.path(pathSignIn))
+	return nil
+}
+
+// sessionAnswer is what an app's script may know of the session: no token.
+type sessionAnswer struct {
+	SignedIn       bool         `json:"signed_in"`
+	User           string       `json:"user,omitempty"`
+	Tenant         string       `json:"tenant,omitempty"`
+	TokenExpires   *time.Time   `json:"token_expires_at,omitempty"`
+	SessionExpires *time.Time   `json:"session_expires_at,omitempty"`
+	Reason         pages.Reason `json:"reason,omitempty"`
+	SignInURL      string       `json:"signin_url,omitempty"`
+}
+
+// session tells whether the browser is signed in. Asking neither refreshes
+// anything nor counts as use: a page that polls must not keep a session alive.
+func (g *Gate) session(w http.ResponseWriter, r *http.Request) error {
+	desk, err := g.open(r.Context())
+	if err != nil {
+		return g.refuse(w, r, *g.unavailable(err))
+	}
+	answer := sessionAnswer{SignInURL: g.path(pathSignIn)}
+	site, err := g.cfg.Origins.Origin(r)
+	if err != nil {
+		return writeJSON(w, http.StatusOK, answer)
+	}
+	ticket, _ := desk.jar.Session(r, site)
+	if ticket.IsZero() {
+		return writeJSON(w, http.StatusOK, answer)
+	}
+	session, err := desk.vault.Peek(r.Context(), site.Origin, ticket)
+	if err != nil {
+		why := g.sessionRefusal(err)
+		if !why.challenge {
+			return g.refuse(w, r, *why)
+		}
+		if why.reason != pages.NoSession {
+			answer.Reason = why.reason
+		}
+		return writeJSON(w, http.StatusOK, answer)
+	}
+	tokenExpires, sessionExpires := session.TokenExpires.UTC().Truncate(time.Second), session.Expires.UTC().Truncate(time.Second)
+	return writeJSON(w, http.StatusOK, sessionAnswer{
+		SignedIn: true, User: session.User, Tenant: session.Tenant, TokenExpires: &tokenExpires, SessionExpires: &sessionExpires,
+	})
+}
+
+// healthTimeout bounds how long a health check waits for the store.
+const healthTimeout = 2 * time.Second
+
+type healthAnswer struct {
+	Status string `json:"status"`
+}
+
+// health answers without a session and without the provider.
+func (g *Gate) health(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	desk, err := g.open(ctx)
+	if err == nil {
+		err = desk.vault.Check(ctx)
+	}
+	if err != nil {
+		return g.refuse(w, r, refusal{
+			reason: pages.StoreUnavailable, hint: "The failing part is the " + string(tokens.PartStore) + ".", cause: err,
+		})
+	}
+	return writeJSON(w, http.StatusOK, healthAnswer{Status: "ok"})
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	ownHeaders(h)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+	return nil
+}
+
+// redirect sends the browser on. Unlike net/http's it writes no body, which
+// would hold the address.
+func redirect(w http.ResponseWriter, location string, status int) {
+	ownHeaders(w.Header())
+	w.Header().Set("Location", location)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(status)
+}
+
+// ownHeaders are on everything the gateway answers itself that is not a page.
+func ownHeaders(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+}

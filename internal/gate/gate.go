@@ -1,0 +1,236 @@
+// Package gate is what happens to a request: who may pass, what the upstream
+// is told, and everything the gateway answers itself. It is plain net/http.
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/browser"
+	"github.com/Eyevinn/osc-gateway/internal/cookies"
+	"github.com/Eyevinn/osc-gateway/internal/pages"
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+	"github.com/Eyevinn/osc-gateway/internal/upstream"
+)
+
+// Handler is what comes after the gate.
+type Handler interface {
+	ServeHTTP(w http.ResponseWriter, r *http.Request) error
+}
+
+// Vault keeps sessions; tokens.Vault is one.
+type Vault interface {
+	Create(ctx context.Context, site string, client tokens.Client, set tokens.Set) (tokens.Ticket, *tokens.Session, error)
+	Fresh(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
+	Peek(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
+	Revoke(ctx context.Context, ticket tokens.Ticket) error
+	Check(ctx context.Context) error
+}
+
+// Safe opens what sessions are kept with: the vault and its keys. It may take
+// a store to be reached, so it can fail, and be asked again.
+type Safe interface {
+	Open(ctx context.Context) (Vault, *tokens.KeyRing, error)
+}
+
+// Origins knows where the site is, as browsers see it.
+type Origins interface {
+	// Origin returns the site a request is for. An error is a sentence for the
+	// operator: what to write so that there is one.
+	Origin(r *http.Request) (cookies.Site, error)
+}
+
+// Observer is told what the rest of the server should know.
+type Observer interface {
+	SignedIn(r *http.Request, session *tokens.Session)
+	Refused(r *http.Request, reason pages.Reason)
+}
+
+// Original returns a request's target as the browser sent it, before anything
+// rewrote it.
+type Original func(r *http.Request) (requestURI string, u *url.URL)
+
+// Config is what a Gate is made of. Everything is required but the last four.
+type Config struct {
+	Endpoints string // the prefix of the gateway's own paths, like /auth
+	Routes    Routes
+	Origins   Origins
+	Safe      Safe
+	Clients   Clients
+	Provider  Provider
+	Cookies   cookies.Config
+	Hygiene   *upstream.Hygiene
+	Pages     *pages.Pages
+	Observer  Observer
+	// StripAuthorization says that some route of the site sends the token in
+	// Authorization, so that no client's may pass on any.
+	StripAuthorization bool
+	// InPlace says that no transport of ours comes after: the token is set on
+	// the request itself while the next handler has it.
+	InPlace bool
+
+	Original Original         // default: the request's own
+	Now      func() time.Time // default time.Now
+	Random   io.Reader        // default crypto/rand
+	Log      *slog.Logger     // default: nowhere
+}
+
+// Gate stands in front of one site.
+type Gate struct {
+	cfg     Config
+	desk    atomic.Pointer[desk]
+	signIns signIns
+}
+
+// New makes a gate.
+func New(cfg Config) *Gate {
+	if cfg.Original == nil {
+		cfg.Original = func(r *http.Request) (string, *url.URL) { return r.RequestURI, r.URL }
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Gate{cfg: cfg}
+}
+
+// ServeHTTP lets a request through to next, answers it, or refuses it. Errors
+// are those of next, untouched.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
+	requestURI, original := g.cfg.Original(r)
+	if isOddTarget(r, requestURI, original) || isOddTarget(r, "", r.URL) {
+		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: oddTargetStatus(r)})
+	}
+	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization)
+	if serve := g.endpoint(original.Path); serve != nil {
+		return serve(w, r)
+	}
+	route, err := g.route(r)
+	if err != nil {
+		return g.refuse(w, r, refusal{reason: pages.BadRequest, cause: err})
+	}
+	if route.Mode == Public {
+		return g.pass(w, r, next, nil)
+	}
+	delete(r.Header, "Authorization")
+	session, refused := g.admit(w, r, route)
+	switch {
+	case refused != nil && refused.challenge && route.Mode == Optional:
+		return g.pass(w, r, next, &upstream.Injection{Hygiene: g.cfg.Hygiene})
+	case refused != nil && refused.challenge:
+		return g.challenge(w, r, route, *refused)
+	case refused != nil:
+		return g.refuse(w, r, *refused)
+	}
+	g.cfg.Observer.SignedIn(r, session)
+	return g.pass(w, r, next, g.injection(route, session))
+}
+
+// admit finds out whose request it is and whether the route lets them in.
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*tokens.Session, *refusal) {
+	desk, err := g.open(r.Context())
+	if err != nil {
+		return nil, g.unavailable(err)
+	}
+	site, err := g.cfg.Origins.Origin(r)
+	if err != nil { // no sign-in can have happened here
+		return nil, &refusal{reason: pages.NoSession, challenge: true}
+	}
+	ticket, presented := desk.jar.Session(r, site)
+	if ticket.IsZero() {
+		return nil, &refusal{reason: pages.NoSession, challenge: true, clear: presented}
+	}
+	switch browser.Cross(r, site.Origin, route.CrossOrigin) {
+	case browser.CrossOriginUnsafe:
+		return nil, &refusal{reason: pages.CrossOrigin}
+	case browser.CrossOriginResource:
+		return nil, &refusal{reason: pages.CrossOrigin, challenge: route.Mode == Optional}
+	}
+	session, err := desk.vault.Fresh(r.Context(), site.Origin, ticket)
+	if err != nil {
+		return nil, g.sessionRefusal(err)
+	}
+	if !route.lets(session.Tenant) {
+		return nil, &refusal{reason: pages.TenantForbidden, session: session}
+	}
+	return session, nil
+}
+
+// lets tells whether the route is for a tenant.
+func (r *Route) lets(tenant string) bool {
+	if len(r.Tenants) == 0 {
+		return true
+	}
+	for _, allowed := range r.Tenants {
+		if allowed == tenant {
+			return true
+		}
+	}
+	return false
+}
+
+// injection is what the upstream is told of a session.
+func (g *Gate) injection(route *Route, session *tokens.Session) *upstream.Injection {
+	injected := &upstream.Injection{Hygiene: g.cfg.Hygiene, Private: true, Required: route.Token.Name != ""}
+	if route.Token.Name != "" {
+		injected.Fields = append(injected.Fields, upstream.NewField(route.Token.Name, route.Token.value(session.Access.Reveal())))
+	}
+	if route.Identity && session.User != "" {
+		injected.Fields = append(injected.Fields, upstream.NewIdentity("X-Osc-User", session.User))
+	}
+	if route.Identity && session.Tenant != "" {
+		injected.Fields = append(injected.Fields, upstream.NewIdentity("X-Osc-Tenant", session.Tenant))
+	}
+	return injected
+}
+
+// pass hands the request on, with what there is to say about it in its context
+// for the transport, or on the request itself where there is none.
+func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, injected *upstream.Injection) error {
+	if injected == nil {
+		injected = &upstream.Injection{Hygiene: g.cfg.Hygiene}
+	}
+	if !g.cfg.InPlace {
+		return next.ServeHTTP(w, r.WithContext(upstream.WithInjection(r.Context(), injected)))
+	}
+	if err := injected.Check(); err != nil {
+		return err
+	}
+	undo := g.cfg.Hygiene.Inject(r, injected)
+	defer undo()
+	return next.ServeHTTP(upstream.FilterWriter(w, g.cfg.Hygiene, injected), r)
+}
+
+// reference is a short code that stands in an answer and in the log line about
+// it.
+func (g *Gate) reference() string {
+	var b [5]byte
+	if _, err := io.ReadFull(g.cfg.Random, b[:]); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(b[:])
+}
+
+// oddTargetStatus: CONNECT is a method the gateway does not have.
+func oddTargetStatus(r *http.Request) int {
+	if r.Method == http.MethodConnect {
+		return http.StatusMethodNotAllowed
+	}
+	return http.StatusBadRequest
+}
+
+// errNotReady is the cause where the safe gave none.
+var errNotReady = errors.New("not ready")

@@ -1,0 +1,143 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/browser"
+	"github.com/Eyevinn/osc-gateway/internal/pages"
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+)
+
+// refusal is a request that does not get through, and why.
+type refusal struct {
+	reason pages.Reason
+	status int // 0: the reason's own
+	// challenge says that signing in would help.
+	challenge bool
+	// clear says that the session cookie that came along is known to be worth
+	// nothing. What is not known to be is never taken away.
+	clear      bool
+	retryAfter time.Duration
+	session    *tokens.Session // whose request it was, if anybody's
+	hint       string          // for the operator
+	cause      error           // for the log
+}
+
+// retryDefault is what people and programs are told where nothing better is
+// known.
+const retryDefault = 5 * time.Second
+
+// challenge answers somebody who is signed out: people are sent to sign in,
+// programs are told to.
+func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, why refusal) error {
+	if route.Mode == API || !browser.IsNavigation(r) {
+		// No cookie is touched here: the answer to an old request must not take
+		// away what a sign-in in another tab has set meanwhile.
+		return g.refuse(w, r, why)
+	}
+	g.cfg.Observer.Refused(r, why.reason)
+	requestURI, _ := g.cfg.Original(r)
+	return g.startSignIn(w, r, signInStart{returnTo: requestURI, clearSession: why.clear})
+}
+
+// refuse answers with a page or a problem document and writes the log line.
+func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error {
+	g.cfg.Observer.Refused(r, why.reason)
+	view := pages.View{
+		Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Hint: why.hint, Reference: g.reference(),
+	}
+	if view.RetryAfter == 0 && why.reason.Status() == http.StatusServiceUnavailable {
+		view.RetryAfter = retryDefault
+	}
+	if why.reason != pages.BadRequest && why.reason != pages.CrossOrigin {
+		view.SignInURL = g.signInURL(r)
+	}
+	if _, original := g.cfg.Original(r); original.Path == g.path(pathCallback) {
+		view.RetryURL = g.path(pathSignIn) // a callback's own address works once
+	}
+	if why.reason == pages.TenantForbidden {
+		view.SignOutURL = g.path(pathSignOut)
+	}
+	g.log(r, why, view.Reference)
+	g.cfg.Pages.Refuse(w, view, browser.IsNavigation(r))
+	return nil
+}
+
+// signInURL is where a refused visitor signs in; a page brings them back to
+// where they are.
+func (g *Gate) signInURL(r *http.Request) string {
+	requestURI, original := g.cfg.Original(r)
+	target := g.path(pathSignIn)
+	if !browser.IsNavigation(r) || g.endpoint(original.Path) != nil {
+		return target
+	}
+	if back := browser.ReturnPath(requestURI, g.cfg.Endpoints); back != "/" {
+		target += "?" + url.Values{paramReturnTo: {back}}.Encode()
+	}
+	return target
+}
+
+// log writes one line per refusal: what an operator looks for at a level they
+// see, what is everyday below it. The path is logged without its query.
+func (g *Gate) log(r *http.Request, why refusal, reference string) {
+	level := slog.LevelInfo
+	switch {
+	case why.reason == pages.NoSession, why.reason == pages.BadRequest && why.cause == nil && why.hint == "":
+		level = slog.LevelDebug
+	case why.reason.Status() >= http.StatusInternalServerError, why.hint != "":
+		level = slog.LevelWarn
+	}
+	if !g.cfg.Log.Enabled(r.Context(), level) {
+		return
+	}
+	_, original := g.cfg.Original(r)
+	attrs := []slog.Attr{
+		slog.String("reason", string(why.reason)), slog.String("method", r.Method), slog.String("path", original.Path),
+		slog.String("reference", reference),
+	}
+	if why.session != nil {
+		attrs = append(attrs, slog.String("session", why.session.Name.Digest()), slog.String("tenant", why.session.Tenant))
+	}
+	if why.hint != "" {
+		attrs = append(attrs, slog.String("hint", why.hint))
+	}
+	if why.cause != nil {
+		attrs = append(attrs, slog.Any("error", why.cause))
+	}
+	g.cfg.Log.LogAttrs(r.Context(), level, "refused", attrs...)
+}
+
+// sessionRefusal is what a vault's error means to a visitor.
+func (g *Gate) sessionRefusal(err error) *refusal {
+	var ended *tokens.Ended
+	switch {
+	case errors.Is(err, tokens.ErrAbsent):
+		return &refusal{reason: pages.NoSession, challenge: true, clear: true}
+	case errors.As(err, &ended):
+		return &refusal{reason: pages.Reason(ended.Reason), challenge: true, clear: true}
+	default:
+		return g.unavailable(err)
+	}
+}
+
+// unavailable is for what is not known: neither signed in nor signed out.
+func (g *Gate) unavailable(err error) *refusal {
+	var unavailable *tokens.Unavailable
+	switch {
+	case errors.Is(err, tokens.ErrFull):
+		return &refusal{reason: pages.TooManySessions, cause: err}
+	case errors.As(err, &unavailable) && unavailable.Part == tokens.PartProvider:
+		return &refusal{reason: pages.ProviderUnavailable, retryAfter: unavailable.RetryAfter, cause: err}
+	case errors.As(err, &unavailable):
+		return &refusal{reason: pages.StoreUnavailable, retryAfter: unavailable.RetryAfter, cause: err}
+	case errors.Is(err, context.Canceled):
+		return &refusal{reason: pages.ProviderUnavailable} // nobody is there to read it
+	default:
+		return &refusal{reason: pages.StoreUnavailable, cause: err}
+	}
+}

@@ -1,0 +1,143 @@
+package gate
+
+import (
+	"net/http"
+)
+
+// Mode is what a route asks of a visitor.
+type Mode int
+
+// The modes, from the laxest to the strictest.
+const (
+	Public   Mode = iota // nobody is asked
+	Optional             // the token goes along if there is one
+	Required             // signed in, or sent to sign in
+	API                  // signed in, or refused; never sent anywhere
+)
+
+// String is the mode's name in a configuration.
+func (m Mode) String() string {
+	return [...]string{"public", "optional", "required", "api"}[m]
+}
+
+// Protected tells whether the mode lets nobody through who is not signed in.
+func (m Mode) Protected() bool { return m >= Required }
+
+// Route is what is asked on a route, and what the upstream gets there.
+type Route struct {
+	Mode    Mode
+	Tenants []string    // those let in; none named: all
+	Token   TokenHeader // how the token is sent
+	// Identity says that the upstream is told the user and the tenant.
+	Identity bool
+	// CrossOrigin are further origins whose pages may send unsafe requests.
+	CrossOrigin []string
+}
+
+// strictness orders routes by what they ask. Routes that name tenants ask more
+// than those that do not; API and Required ask the same.
+func (r *Route) strictness() int {
+	switch {
+	case r.Mode.Protected() && len(r.Tenants) > 0:
+		return 3
+	case r.Mode.Protected():
+		return 2
+	default:
+		return int(r.Mode)
+	}
+}
+
+// TokenHeader is the header field a token travels in.
+type TokenHeader struct {
+	Name string // "" for none: the upstream gets no token
+	Raw  bool   // the bare token instead of "Bearer <token>"
+}
+
+func (h TokenHeader) value(token string) string {
+	if h.Raw {
+		return token
+	}
+	return "Bearer " + token
+}
+
+// Routes says which route a request is on, as its path stands.
+type Routes interface {
+	// Route returns the first route that matches. An error means that a matcher
+	// failed, and nobody gets through.
+	Route(r *http.Request) (*Route, error)
+	// Strictest is the most that any route of the site asks.
+	Strictest() int
+}
+
+// Table is a list of routes in the order they were written.
+type Table struct {
+	rows      []row
+	otherwise *Route
+	strictest int
+}
+
+type row struct {
+	matches func(*http.Request) (bool, error)
+	route   *Route
+}
+
+// NewTable makes a table; otherwise is the route of what no row matches.
+func NewTable(otherwise *Route) *Table {
+	return &Table{otherwise: otherwise, strictest: otherwise.strictness()}
+}
+
+// Add appends a row.
+func (t *Table) Add(matches func(*http.Request) (bool, error), route *Route) {
+	t.rows = append(t.rows, row{matches, route})
+	t.strictest = max(t.strictest, route.strictness())
+}
+
+// Route returns the first row's route that matches.
+func (t *Table) Route(r *http.Request) (*Route, error) {
+	for _, row := range t.rows {
+		matched, err := row.matches(r)
+		if err != nil {
+			return nil, err
+		}
+		if matched {
+			return row.route, nil
+		}
+	}
+	return t.otherwise, nil
+}
+
+// Strictest is the most that any route asks.
+func (t *Table) Strictest() int { return t.strictest }
+
+// route judges a request by the strictest route that any reading of its path
+// is on. The path as it stands is looked at last, so that what matchers leave
+// behind in placeholders is of it.
+func (g *Gate) route(r *http.Request) (*Route, error) {
+	own, err := g.cfg.Routes.Route(r)
+	if err != nil || own.strictness() >= g.cfg.Routes.Strictest() {
+		return own, err
+	}
+	strictest := own
+	for _, path := range readings(r.URL) {
+		other, err := g.cfg.Routes.Route(withPath(r, path))
+		if err != nil {
+			return nil, err
+		}
+		if other.strictness() > strictest.strictness() {
+			strictest = other
+		}
+	}
+	if _, err := g.cfg.Routes.Route(r); err != nil {
+		return nil, err
+	}
+	return strictest, nil
+}
+
+// withPath is the request as a reader of path would see it.
+func withPath(r *http.Request, path string) *http.Request {
+	u := *r.URL
+	u.Path, u.RawPath = path, ""
+	other := *r
+	other.URL = &u
+	return &other
+}

@@ -1,0 +1,125 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/Eyevinn/osc-gateway/internal/browser"
+	"github.com/Eyevinn/osc-gateway/internal/cookies"
+	"github.com/Eyevinn/osc-gateway/internal/osc"
+	"github.com/Eyevinn/osc-gateway/internal/pages"
+	"github.com/Eyevinn/osc-gateway/internal/pkce"
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+)
+
+// Clients are the OAuth clients the gateway may act as; osc.Clients is one.
+type Clients interface {
+	For(ctx context.Context, redirectURI string) (tokens.Client, error)
+	ByID(id string) (tokens.Client, bool)
+	Forget(id string) (dynamic bool)
+	Exchange(ctx context.Context, client tokens.Client, code, verifier, redirectURI string) (tokens.Set, error)
+}
+
+// Provider is where people sign in; osc.Provider is one.
+type Provider interface {
+	AuthorizeURL(ctx context.Context, a osc.Authorization) string
+	CheckIssuer(ctx context.Context, values []string) bool
+}
+
+// signIn starts a sign-in on request: GET /auth/signin?return_to=/path.
+func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
+	if !browser.MayStartSignIn(r) { // an image or a frame must not start, or clobber, a sign-in
+		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusForbidden})
+	}
+	return g.startSignIn(w, r, signInStart{returnTo: r.URL.Query().Get(paramReturnTo)})
+}
+
+// signInStart says how a sign-in begins.
+type signInStart struct {
+	returnTo     string
+	again        bool // because an earlier attempt failed
+	clearSession bool
+}
+
+// startSignIn sends the browser to the provider. Everything the callback needs
+// to know goes along in a sealed cookie; the server keeps nothing.
+func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInStart) error {
+	site, err := g.cfg.Origins.Origin(r)
+	if err != nil {
+		return g.refuse(w, r, refusal{reason: pages.BadRequest, hint: err.Error()})
+	}
+	desk, err := g.open(r.Context())
+	if err != nil {
+		return g.refuse(w, r, *g.unavailable(err))
+	}
+	redirectURI := site.Origin + g.path(pathCallback)
+	client, err := g.cfg.Clients.For(r.Context(), redirectURI)
+	if err != nil {
+		return g.refuse(w, r, providerRefusal(err))
+	}
+	flow := cookies.Flow{
+		ID: make([]byte, cookies.FlowIDSize), RedirectURI: redirectURI, ClientID: client.ID, Started: g.cfg.Now(),
+		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again,
+	}
+	if _, err := io.ReadFull(g.cfg.Random, flow.ID); err != nil {
+		return fmt.Errorf("drawing a flow's id: %w", err)
+	}
+	deriver, keyID, _ := desk.deriver("")
+	flow.KeyID = keyID
+	state := flowState(deriver, flow)
+	if start.clearSession {
+		desk.jar.ClearSession(w.Header(), site)
+	}
+	if err := desk.jar.SetFlow(w.Header(), r, site, state, flow); err != nil {
+		return fmt.Errorf("sealing a sign-in: %w", err)
+	}
+	redirect(w, g.cfg.Provider.AuthorizeURL(r.Context(), osc.Authorization{
+		ClientID: client.ID, RedirectURI: redirectURI, State: state,
+		Challenge: pkce.Challenge(deriver.Verifier(flow.ID, client.ID)), ChallengeMethod: pkce.Method,
+	}), http.StatusFound)
+	return nil
+}
+
+// againMark ends the state of a second attempt. When its callback comes back
+// without its cookie there is no third: the cookie does not come back at all.
+const againMark = ".2"
+
+// flowState is the state a flow goes to the provider with.
+func flowState(deriver pkce.Deriver, flow cookies.Flow) string {
+	state := deriver.State(flow.ID)
+	if flow.Again {
+		state += againMark
+	}
+	return state
+}
+
+// returnURL is the place a sign-in ends at, checked once more: what a cookie
+// says was right when it was sealed, under the configuration of then.
+func (g *Gate) returnURL(flow cookies.Flow) string {
+	return browser.ReturnPath(flow.ReturnTo, g.cfg.Endpoints)
+}
+
+// providerRefusal is what a failed call to the provider means to a visitor.
+func providerRefusal(err error) refusal {
+	if osc.IsMalformed(err) {
+		return refusal{reason: pages.ProviderError, cause: err}
+	}
+	return refusal{reason: pages.ProviderUnavailable, retryAfter: osc.RetryAfter(err), cause: err}
+}
+
+// single returns a query parameter's only value. ok is false where it is given
+// more than once (RFC 6749 §3.1).
+func single(query url.Values, name string) (value string, given, ok bool) {
+	values, given := query[name]
+	switch len(values) {
+	case 0:
+		return "", false, true
+	case 1:
+		return values[0], given, true
+	default:
+		return "", true, false
+	}
+}

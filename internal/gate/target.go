@@ -1,0 +1,188 @@
+package gate
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// Upstreams read one request target in more than one way: some decode twice,
+// some take a backslash for a slash, some drop ";parameters" or trailing dots.
+// A target that could climb in any of those readings is refused; the rest is
+// judged by the strictest policy that any reading of its path has.
+
+// maxDecodings is how often an upstream might take percent-encoding off.
+const maxDecodings = 2
+
+// isOddTarget tells whether a request is refused before anything else: forms
+// of a target that are not a path, control bytes, and dot segments in any
+// disguise. Browsers send none of these.
+func isOddTarget(r *http.Request, requestURI string, u *url.URL) bool {
+	if r.Method == http.MethodConnect && r.Header.Get(":protocol") == "" { // RFC 8441 §4 is a WebSocket, not a tunnel
+		return true
+	}
+	if strings.ContainsAny(requestURI, "#\\") || hasControl(requestURI) || u.Opaque != "" {
+		return true
+	}
+	return !strings.HasPrefix(u.Path, "/") || climbs(u.EscapedPath()) || climbs(u.Path)
+}
+
+// climbs tells whether any decoding of a path has control bytes or a dot
+// segment.
+func climbs(path string) bool {
+	for range maxDecodings + 1 {
+		if hasControl(path) || hasOverlong(path) || hasDotSegment(path) {
+			return true
+		}
+		decoded := decodeOnce(path)
+		if decoded == path {
+			return false
+		}
+		path = decoded
+	}
+	return false
+}
+
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// hasOverlong finds bytes that no UTF-8 has, by which old decoders smuggle
+// dots and slashes.
+func hasOverlong(s string) bool {
+	return strings.IndexByte(s, 0xc0) >= 0 && !utf8.ValidString(s) || strings.IndexByte(s, 0xc1) >= 0 && !utf8.ValidString(s)
+}
+
+// lookalikes are characters that some upstreams fold to ASCII.
+var lookalikes = strings.NewReplacer("．", ".", "․", ".", "／", "/", "＼", "/", `\`, "/")
+
+// hasDotSegment finds "." and ".." between slashes of any kind, also with
+// parameters, spaces or look-alikes.
+func hasDotSegment(path string) bool {
+	if strings.IndexByte(path, '.') < 0 && isASCII(path) {
+		return false
+	}
+	for segment := range strings.SplitSeq(lookalikes.Replace(path), "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		switch strings.TrimSpace(segment) {
+		case ".", "..":
+			return true
+		}
+	}
+	return false
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// decodeOnce takes percent-encoding off once, leaving alone what is not one:
+// that is how a lenient upstream would read it.
+func decodeOnce(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if high, low := unhex(s[i+1]), unhex(s[i+2]); high >= 0 && low >= 0 {
+				out = append(out, byte(high<<4|low))
+				i += 2
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	default:
+		return -1
+	}
+}
+
+// readings are the ways a path may be read besides as it stands. The common
+// case, a plain path, has one: with a slash at its end, since "/app" and
+// "/app/" are one place to many upstreams.
+func readings(u *url.URL) []string {
+	seen := map[string]bool{u.Path: true}
+	var out []string
+	add := func(path string) {
+		if path != "" && !seen[path] {
+			seen[path] = true
+			out = append(out, path)
+		}
+	}
+	decoded := u.EscapedPath()
+	for range maxDecodings + 1 {
+		for _, path := range spellings(decoded) {
+			add(path)
+			add(strings.TrimSuffix(path, "/") + "/")
+		}
+		decoded = decodeOnce(decoded)
+	}
+	return out
+}
+
+// spellings are a path under each of the habits upstreams have, alone and all
+// together.
+func spellings(path string) []string {
+	habits := []func(string) string{backslashes, withoutParameters, mergeSlashes, strings.ToLower, trimSegments}
+	out := []string{path}
+	all := path
+	for _, habit := range habits {
+		if changed := habit(path); changed != path {
+			out = append(out, changed)
+		}
+		all = habit(all)
+	}
+	// What one habit leaves may be another's turn: "/;/app" is "//app" first.
+	return append(out, all, strings.ToLower(trimSegments(mergeSlashes(all))))
+}
+
+func backslashes(path string) string { return lookalikes.Replace(path) }
+
+func withoutParameters(path string) string {
+	return mapSegments(path, func(segment string) string {
+		segment, _, _ = strings.Cut(segment, ";")
+		return segment
+	})
+}
+
+func trimSegments(path string) string {
+	return mapSegments(path, func(segment string) string { return strings.TrimRight(segment, ". ") })
+}
+
+func mapSegments(path string, change func(string) string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segments[i] = change(segment)
+	}
+	return strings.Join(segments, "/")
+}
+
+func mergeSlashes(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
+}

@@ -1,0 +1,104 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+)
+
+var errUnaskedSwitch = errors.New("upstream: the upstream switched protocols unasked")
+
+// Transport puts the Injection of a request's context on the wire and nowhere
+// else: not on the request the caller holds, nor on the one in the response.
+// Whatever only the gateway may write is deleted from every request first, also
+// from one without an Injection. Answers pass FilterResponse, their trailers
+// and interim responses included. Bodies are streamed.
+type Transport struct {
+	// Base sends the requests; http.DefaultTransport when nil.
+	Base http.RoundTripper
+
+	// Hygiene is used for requests whose Injection names none.
+	Hygiene *Hygiene
+}
+
+// RoundTrip implements http.RoundTripper. Errors of Base are returned as they
+// are, as reverse proxies look at their types.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	inj := InjectionFrom(req.Context())
+	if err := inj.Check(); err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
+	base := t.Base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	h := inj.hygiene(t.Hygiene)
+	resp, err := base.RoundTrip(h.outgoing(req, inj))
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = req // Base has put the request with the token there
+	if resp.StatusCode == http.StatusSwitchingProtocols && req.Header.Get("Upgrade") == "" {
+		resp.Body.Close()
+		return nil, errUnaskedSwitch
+	}
+	h.filterHeader(resp.Header, inj)
+	h.filterTrailers(resp, inj)
+	return resp, nil
+}
+
+// outgoing returns the copy of req that goes on the wire. Values of fields it
+// does not change are shared with req.
+func (h *Hygiene) outgoing(req *http.Request, inj *Injection) *http.Request {
+	out := req.WithContext(h.traced(req.Context(), inj))
+	size := len(req.Header)
+	if inj != nil {
+		size += len(inj.Fields)
+	}
+	out.Header = make(http.Header, size)
+	for name, values := range req.Header {
+		switch {
+		case h.reserved(name) || inj.sets(name):
+		case SameField(name, "Connection"):
+			put(out.Header, name, h.pruneInjected(values, inj))
+		default:
+			out.Header[name] = values
+		}
+	}
+	inj.apply(out.Header)
+	h.copyTrailers(out, req)
+	return out
+}
+
+// traced adds what keeps tokens from the hooks that are in ctx already: the one
+// by which reverse proxies forward interim responses, and the one that is shown
+// every field on the wire. Hooks that are added later run first.
+func (h *Hygiene) traced(ctx context.Context, inj *Injection) context.Context {
+	old := httptrace.ContextClientTrace(ctx)
+	if old == nil || old.Got1xxResponse == nil && old.WroteHeaderField == nil {
+		return ctx
+	}
+	var trace httptrace.ClientTrace
+	if old.Got1xxResponse != nil {
+		trace.Got1xxResponse = func(_ int, header textproto.MIMEHeader) error {
+			h.dropEchoes(http.Header(header), inj)
+			return nil
+		}
+	}
+	if old.WroteHeaderField != nil {
+		trace.WroteHeaderField = func(name string, values []string) {
+			if !inj.sets(name) {
+				return
+			}
+			for i := range values {
+				values[i] = redacted
+			}
+		}
+	}
+	return httptrace.WithClientTrace(ctx, &trace)
+}

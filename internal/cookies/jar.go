@@ -60,7 +60,7 @@ func New(ring *tokens.KeyRing, cfg Config) *Jar {
 func codecs(keys []tokens.CookieKeys, age time.Duration, maxLength int) []securecookie.Codec {
 	made := make([]securecookie.Codec, len(keys))
 	for i, pair := range keys {
-		made[i] = securecookie.New(pair.MAC, pair.Encryption).
+		made[i] = securecookie.New([]byte(pair.MAC.Reveal()), []byte(pair.Encryption.Reveal())).
 			MaxAge(int(age / time.Second)).MaxLength(maxLength).SetSerializer(securecookie.NopEncoder{})
 	}
 	return made

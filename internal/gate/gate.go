@@ -203,15 +203,18 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, inject
 	if injected == nil {
 		injected = &upstream.Injection{Hygiene: g.cfg.Hygiene}
 	}
+	r = r.WithContext(upstream.WithInjection(r.Context(), injected))
 	if !g.cfg.InPlace {
-		return next.ServeHTTP(w, r.WithContext(upstream.WithInjection(r.Context(), injected)))
+		return next.ServeHTTP(w, r)
 	}
 	if err := injected.Check(); err != nil {
 		return err
 	}
 	undo := g.cfg.Hygiene.Inject(r, injected)
 	defer undo()
-	return next.ServeHTTP(upstream.FilterWriter(w, g.cfg.Hygiene, injected), r)
+	filtered, done := upstream.FilterWriter(w, g.cfg.Hygiene, injected)
+	defer done()
+	return next.ServeHTTP(filtered, r)
 }
 
 // reference is a short code that stands in an answer and in the log line about

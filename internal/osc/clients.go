@@ -76,6 +76,12 @@ func NewClients(now func() time.Time, log *slog.Logger) *Clients {
 func (c *Clients) Adopt(provider *Provider, configured tokens.Client, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.provider != nil && c.provider.Issuer() != provider.Issuer() {
+		// What one provider registered, another does not know.
+		clear(c.current)
+		clear(c.replaced)
+		clear(c.failedUntil)
+	}
 	c.provider, c.configured, c.name = provider, configured, name
 }
 
@@ -110,12 +116,14 @@ func (c *Clients) For(ctx context.Context, redirectURI string) (tokens.Client, e
 func (c *Clients) register(ctx context.Context, redirectURI string) (tokens.Client, error) {
 	c.mu.Lock()
 	known, provider, name := c.current[redirectURI], c.provider, c.name
-	full := known.Client.ID == "" && len(c.current) >= maxRegistrations
+	paused, full := c.failedUntil[redirectURI], c.isFull(redirectURI)
 	c.mu.Unlock()
-	if known.Client.ID != "" && known.usable(c.now()) {
-		return known.Client, nil // somebody was faster
-	}
-	if full {
+	switch now := c.now(); { // somebody may have been faster
+	case known.Client.ID != "" && known.usable(now):
+		return known.Client, nil
+	case now.Before(paused.until):
+		return tokens.Client{}, paused.err
+	case full:
 		return tokens.Client{}, ErrTooManyClients
 	}
 	registered, err := provider.Register(ctx, name, redirectURI)
@@ -131,6 +139,9 @@ func (c *Clients) register(ctx context.Context, redirectURI string) (tokens.Clie
 		c.log.Warn("registering with the provider failed", "redirect_uri", redirectURI, "error", err)
 		return tokens.Client{}, err
 	}
+	if c.isFull(redirectURI) {
+		return tokens.Client{}, ErrTooManyClients
+	}
 	delete(c.failedUntil, redirectURI)
 	c.retire(redirectURI)
 	c.current[redirectURI] = registered
@@ -138,12 +149,18 @@ func (c *Clients) register(ctx context.Context, redirectURI string) (tokens.Clie
 	return registered.Client, nil
 }
 
+// isFull tells whether there is no room for a redirect URI that has no client.
+func (c *Clients) isFull(redirectURI string) bool {
+	_, there := c.current[redirectURI]
+	return !there && len(c.current) >= maxRegistrations
+}
+
 // usable tells whether new sign-ins may begin with the registration.
 func (r Registration) usable(now time.Time) bool {
 	switch {
 	case r.Forever:
 		return true
-	case !r.Expires.IsZero():
+	case r.Expires.After(r.Created): // an end before the beginning says nothing
 		ahead := min(renewAhead, r.Expires.Sub(r.Created)/2)
 		return now.Before(r.Expires.Add(-ahead))
 	default:

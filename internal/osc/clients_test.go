@@ -212,6 +212,12 @@ func TestAForgottenClientIsRegisteredAnew(t *testing.T) {
 	}
 	checkFor(t, c, redirectURI, "dyn-3")
 	checkFor(t, c, redirectURI+"2", "dyn-2")
+	r.clock.Advance(unknownAge)
+	checkFor(t, c, redirectURI, "dyn-4")
+	c.Forget("dyn-3")
+	if _, ok := c.ByID("dyn-3"); ok {
+		t.Error("a replaced client that was forgotten is found")
+	}
 	c.Adopt(r.Provider, confidential, "app")
 	if c.Forget(confidential.ID) {
 		t.Error("the configured client was forgotten")
@@ -249,6 +255,13 @@ func TestARegistrationBelongsToTheProviderThatGaveIt(t *testing.T) {
 	checkFor(t, c, redirectURI, "ours")
 	c.Adopt(other.Provider, tokens.Client{}, "app")
 	checkFor(t, c, redirectURI, "theirs")
+	if _, ok := c.ByID("ours"); ok {
+		t.Error("a client of the provider before is found")
+	}
+	other.server.on(registerPath, answer(500, ""))
+	_, _ = c.For(t.Context(), redirectURI+"2")
+	c.Adopt(r.Provider, tokens.Client{}, "app")
+	checkFor(t, c, redirectURI+"2", "ours")
 }
 
 func TestWhoLeavesDoesNotSpoilARegistrationForOthers(t *testing.T) {

@@ -16,6 +16,8 @@ const (
 	// it said nothing is asked for again soon.
 	metadataAge = time.Hour
 	assumedAge  = 30 * time.Second
+	// renewPatience is how long a request waits for news of what is known.
+	renewPatience = time.Second
 )
 
 // metadata is what there is to know of the provider (RFC 8414 §2).
@@ -29,20 +31,41 @@ type metadata struct {
 // endpoints returns the provider's metadata: discovered, and where discovery
 // gives none, what it said before, or OSC's known paths.
 func (p *Provider) endpoints(ctx context.Context) metadata {
-	p.mu.Lock()
-	known := p.metadata
-	p.mu.Unlock()
-	if p.now().Before(known.goodUntil) {
+	known, fresh := p.known()
+	if fresh {
 		return known
 	}
 	// Detached: the answer is everybody's, also when the first to ask leaves.
-	found, _, _ := p.discovering.Do("", func() (any, error) {
-		return p.discover(context.WithoutCancel(ctx), known), nil
-	})
-	return found.(metadata)
+	detached := context.WithoutCancel(ctx)
+	asked := p.discovering.DoChan("", func() (any, error) { return p.discover(detached), nil })
+	fallback := p.assumed()
+	if known.token != "" {
+		// It has hardly changed: worth waiting for, not worth waiting long.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, renewPatience)
+		defer cancel()
+		fallback = known
+	}
+	select {
+	case found := <-asked:
+		return found.Val.(metadata)
+	case <-ctx.Done():
+		return fallback
+	}
 }
 
-func (p *Provider) discover(ctx context.Context, known metadata) metadata {
+// known is what was found out last, and whether it is still good.
+func (p *Provider) known() (metadata, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.metadata, p.now().Before(p.metadata.goodUntil)
+}
+
+func (p *Provider) discover(ctx context.Context) metadata {
+	known, fresh := p.known()
+	if fresh {
+		return known // somebody was faster
+	}
 	found, err := p.fetchMetadata(ctx)
 	if err != nil {
 		p.log.Warn("discovery failed; using OSC's known endpoints for now", "issuer", p.issuer, "error", err)

@@ -104,8 +104,9 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 	if value == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	if isDigits(value) {
+		seconds, _ := strconv.ParseFloat(value, 64) // too many digits are infinity
+		return clampSeconds(seconds, maxRetryAfter)
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return min(max(0, at.Sub(now)), maxRetryAfter)

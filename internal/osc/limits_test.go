@@ -36,7 +36,7 @@ func TestAnAnswerIsReadUpToItsLimit(t *testing.T) {
 		"a body without end":                endless,
 		"a body without end with an error":  func(w http.ResponseWriter, q *http.Request) { w.WriteHeader(500); endless(w, q) },
 		"a body that grows when unpacked":   answer(200, bomb.String(), "Content-Encoding", "gzip"),
-		"a body that is just too long":      answer(200, strings.Repeat(" ", maxAnswer-len(goodAnswer)+1)+goodAnswer),
+		"a body that is just too long":      answer(200, strings.Repeat(" ", 1<<20-len(goodAnswer)+1)+goodAnswer),
 		"a header without end to it":        func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) },
 		"a header line more than permitted": answer(200, goodAnswer, "X", strings.Repeat("x", 128<<10)),
 	} {
@@ -50,7 +50,7 @@ func TestAnAnswerIsReadUpToItsLimit(t *testing.T) {
 	}
 	t.Run("a body that is just short enough", func(t *testing.T) {
 		r := newRig(t)
-		r.server.on(tokenPath, answer(200, strings.Repeat(" ", maxAnswer-len(goodAnswer))+goodAnswer))
+		r.server.on(tokenPath, answer(200, strings.Repeat(" ", 1<<20-len(goodAnswer))+goodAnswer))
 		if _, err := r.trade(t.Context()); err != nil {
 			t.Error(err)
 		}

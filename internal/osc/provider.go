@@ -3,6 +3,7 @@ package osc
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,7 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	callTimeout = 15 * time.Second // one call, answer read
+	callTimeout = 15 * time.Second // one call, waiting for a turn and reading the answer included
 	maxAnswer   = 1 << 20          // bytes of an answer, decompressed
 	// maxCalls bounds the calls under way at the provider, however many sessions
 	// want something at once.
@@ -94,14 +95,14 @@ func newTransport() *http.Transport {
 // the caller's context; callers whose result must not be lost detach it first.
 func (p *Provider) call(ctx context.Context, endpoint Endpoint, request *http.Request) (*http.Response, []byte, error) {
 	fail := func(err error) (*http.Response, []byte, error) {
-		return nil, nil, &Error{Endpoint: endpoint, cause: withoutURL(err)}
+		return nil, nil, &Error{Endpoint: endpoint, cause: ownWords(err)}
 	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	if err := p.calls.Acquire(ctx, 1); err != nil {
 		return fail(err)
 	}
 	defer p.calls.Release(1)
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	answer, err := p.http.Do(request.WithContext(ctx))
 	if err != nil {
 		return fail(err)
@@ -117,13 +118,25 @@ func (p *Provider) call(ctx context.Context, endpoint Endpoint, request *http.Re
 	return answer, body, nil
 }
 
-// withoutURL takes the URL out of a failed call's error.
-func withoutURL(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		return failed.Err
+// ownWords keeps of a failed call's error what this side found out: net/http
+// quotes the URL, and of an answer it cannot read the offending line.
+func ownWords(err error) error {
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return context.DeadlineExceeded
+	case errors.As(err, &certificate):
+		return certificate
+	case errors.As(err, &network):
+		return network
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	default:
+		return errors.New("no answer that can be read")
 	}
-	return err
 }
 
 // post makes a POST request of a body.

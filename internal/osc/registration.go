@@ -111,10 +111,14 @@ func parseRegistration(body []byte, redirectURIs []string) (Registration, error)
 	switch {
 	case err != nil:
 		return Registration{}, err
-	case told && expires == 0:
+	case told && isZero(answer["client_secret_expires_at"]):
 		registered.Forever = true
 	case told:
 		registered.Expires = time.Unix(int64(expires/time.Second), 0)
 	}
 	return registered, nil
 }
+
+// isZero tells whether a number is written as 0, which says "never" here; what
+// is merely cut to 0 does not.
+func isZero(raw json.RawMessage) bool { s := string(raw); return s == "0" || s == `"0"` }

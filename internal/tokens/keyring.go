@@ -39,10 +39,10 @@ const (
 // Key is one master key and what is derived from it.
 type Key struct {
 	id     [keyIDSize]byte
-	master [KeySize]byte
-	record []byte      // makes the key of a record together with its ticket
-	meta   cipher.AEAD // seals what operating needs to see
-	sealed cipher.AEAD // seals the gateway's own things
+	master secret.String
+	record secret.String // makes the key of a record together with its ticket
+	meta   cipher.AEAD   // seals what operating needs to see
+	sealed cipher.AEAD   // seals the gateway's own things
 }
 
 // KeyRing holds the master keys, newest first: the first seals, all open.
@@ -120,9 +120,9 @@ func decodeKey(text string) ([]byte, bool) {
 }
 
 func newKey(master [KeySize]byte) (*Key, error) {
-	key := &Key{master: master}
+	key := &Key{master: secret.New(string(master[:]))}
 	copy(key.id[:], key.derive(purposeID, keyIDSize))
-	key.record = key.derive(purposeRecord, KeySize)
+	key.record = secret.New(string(key.derive(purposeRecord, KeySize)))
 	var err error
 	if key.meta, err = newAEAD(key.derive(purposeMeta, KeySize)); err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func newKey(master [KeySize]byte) (*Key, error) {
 
 // derive expands the master key for one purpose (RFC 5869).
 func (k *Key) derive(purpose string, size int) []byte {
-	derived, err := hkdf.Key(sha256.New, k.master[:], nil, purpose, size)
+	derived, err := hkdf.Key(sha256.New, []byte(k.master.Reveal()), nil, purpose, size)
 	if err != nil { // only for sizes beyond what HKDF can give
 		panic("tokens: " + err.Error())
 	}
@@ -145,7 +145,7 @@ func (k *Key) derive(purpose string, size int) []byte {
 // recordAEAD is the cipher of one record: it takes the ticket as well as the
 // master key.
 func (k *Key) recordAEAD(t Ticket) (cipher.AEAD, error) {
-	derived, err := hkdf.Key(sha256.New, t.value[:], k.record, purposeRecord, KeySize)
+	derived, err := hkdf.Key(sha256.New, t.Bytes(), []byte(k.record.Reveal()), purposeRecord, KeySize)
 	if err != nil {
 		return nil, err
 	}
@@ -174,13 +174,16 @@ func (r *KeyRing) find(id []byte) *Key {
 }
 
 // CookieKeys is a pair for signing and encrypting cookies of one kind.
-type CookieKeys struct{ MAC, Encryption []byte }
+type CookieKeys struct{ MAC, Encryption secret.String }
 
 // CookieKeys derives the pairs for cookies of a kind, newest key first.
 func (r *KeyRing) CookieKeys(kind string) []CookieKeys {
 	pairs := make([]CookieKeys, len(r.keys))
 	for i, key := range r.keys {
-		pairs[i] = CookieKeys{MAC: key.derive(purposeCookieMAC+kind, 32), Encryption: key.derive(purposeCookieEnc+kind, 32)}
+		pairs[i] = CookieKeys{
+			MAC:        secret.New(string(key.derive(purposeCookieMAC+kind, KeySize))),
+			Encryption: secret.New(string(key.derive(purposeCookieEnc+kind, KeySize))),
+		}
 	}
 	return pairs
 }

@@ -116,6 +116,9 @@ func TestUseIsNotedAFewTimesPerIdleLimitOnly(t *testing.T) {
 		if writes := r.store.count("replace"); writes < 15 || writes > 20 {
 			t.Fatalf("%d writes for %v of use, want about 20", writes, limits.Idle)
 		}
+		if loads := r.store.count("load"); loads > int(limits.Idle/time.Minute)+20 {
+			t.Fatalf("%d loads for %d requests", loads, limits.Idle/time.Minute)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -79,15 +80,15 @@ func (v *Vault) refreshBehind(ctx context.Context, h handle, now time.Time) {
 // refreshNow waits for a refresh, its own or the one under way. The refresh
 // goes on when the request that asked for it goes away.
 func (v *Vault) refreshNow(ctx context.Context, h handle, r *record) (*Session, error) {
-	if left := v.pauses.left(h.name, v.now()); left > 0 {
-		return v.makeDo(h, r, &Unavailable{Part: PartProvider, RetryAfter: left, Err: errPaused})
-	}
 	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h) })
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case result := <-done:
 		fresh, _ := result.Val.(*record)
+		if fresh != nil {
+			r = fresh
+		}
 		switch {
 		case result.Err != nil:
 			return v.makeDo(h, r, result.Err)
@@ -120,16 +121,27 @@ func (v *Vault) makeDo(h handle, r *record, err error) (*Session, error) {
 // behind runs work on a session once, however many ask for it at the same
 // time, detached from the request that was first.
 func (v *Vault) behind(ctx context.Context, kind string, h handle, work func(context.Context) (*record, error)) <-chan singleflight.Result {
-	return v.flights.DoChan(kind+string(h.name[:]), func() (any, error) {
+	v.pending.begin()
+	flight := v.flights.DoChan(kind+string(h.name[:]), func() (result any, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 		defer cancel()
-		if err := v.inFlight.Acquire(ctx, 1); err != nil {
-			return nil, err
-		}
-		defer v.inFlight.Release(1)
+		defer func() { // a panic here would end the process, and every session in it
+			if recover() != nil {
+				v.log.Error("panic behind a request", "kind", kind, "session", h.name.Digest(), "stack", string(debug.Stack()))
+				err = errPanic
+			}
+		}()
 		return work(ctx)
 	})
+	done := make(chan singleflight.Result, 1)
+	go func() {
+		defer v.pending.end()
+		done <- <-flight
+	}()
+	return done
 }
+
+var errPanic = errors.New("internal error")
 
 // refresh trades the session's refresh token for a new pair and stores it
 // before anybody sees it. It looks at the record first: somebody else may have
@@ -138,6 +150,11 @@ func (v *Vault) refresh(ctx context.Context, h handle) (*record, error) {
 	r, err := v.load(ctx, h)
 	if err != nil || r.ended != "" || r.urgency(v.now()) == refreshNot {
 		return r, err
+	}
+	// Only now: a pause after a success must not keep a request from the token
+	// that success brought.
+	if left := v.pauses.left(h.name, v.now()); left > 0 {
+		return r, &Unavailable{Part: PartProvider, RetryAfter: left, Err: errPaused}
 	}
 	used := r.refresh
 	set, err := v.policy.Load().Refresher.Refresh(ctx, r.client, used)
@@ -182,7 +199,11 @@ func (v *Vault) reject(ctx context.Context, h handle, used secret.String) (*reco
 		r.ended, r.tokens = EndRejected, tokens{}
 		return true
 	})
-	if err == nil && r.ended == EndRejected {
+	if err != nil {
+		v.pauses.failed(h.name, v.now(), 0)
+		return nil, err
+	}
+	if r.ended == EndRejected {
 		v.pauses.forget(h.name)
 		v.log.Info("session ended", "session", h.name.Digest(), "reason", r.ended)
 	}
@@ -221,6 +242,7 @@ func (p *pauses) failed(name Name, now time.Time, asked time.Duration) time.Dura
 		wait = min(maxPause, minPause<<min(failures-1, 10))
 		wait += rand.N(wait / 4)
 	}
+	wait = max(wait, minPause)
 	p.set(name, now, pause{until: now.Add(wait), failures: failures})
 	return wait
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // A sealed record is
@@ -84,6 +85,9 @@ func (s *sealer) appendSealed(out []byte, aead cipher.AEAD, plain, data []byte, 
 	out = append(out, nonce[:]...)
 	if withLength {
 		length := len(plain) + aead.Overhead()
+		if length > math.MaxUint16 {
+			return nil, fmt.Errorf("%d bytes are more than a record can say of its user", length)
+		}
 		out = append(out, byte(length>>8), byte(length))
 	}
 	out = aead.Seal(out, nonce[:], plain, data)

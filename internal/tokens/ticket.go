@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/Eyevinn/osc-gateway/internal/secret"
 )
 
 // TicketSize is the length of a ticket in bytes: 256 random bits.
@@ -15,8 +17,9 @@ const TicketSize = 32
 const nameLabel = "osc-gw/1 name"
 
 // Ticket is the secret in the session cookie. Who holds it holds the session,
-// so it refuses to be printed.
-type Ticket struct{ value *[TicketSize]byte }
+// so it refuses to be printed. The value is a [secret.String] because package fmt
+// follows a pointer to an array where it complains about the verb.
+type Ticket struct{ value secret.String }
 
 // NewTicket draws a ticket from random. An error means there is no randomness
 // to be had, and no session must be made.
@@ -25,7 +28,7 @@ func NewTicket(random io.Reader) (Ticket, error) {
 	if _, err := io.ReadFull(random, value[:]); err != nil {
 		return Ticket{}, fmt.Errorf("drawing a ticket: %w", err)
 	}
-	return Ticket{&value}, nil
+	return Ticket{secret.New(string(value[:]))}, nil
 }
 
 // TicketFrom takes the bytes of a ticket out of a cookie. False unless there
@@ -34,20 +37,20 @@ func TicketFrom(b []byte) (Ticket, bool) {
 	if len(b) != TicketSize {
 		return Ticket{}, false
 	}
-	return Ticket{(*[TicketSize]byte)(append([]byte(nil), b...))}, true
+	return Ticket{secret.New(string(b))}, true
 }
 
 // Bytes is the ticket itself, for the cookie alone.
-func (t Ticket) Bytes() []byte { return t.value[:] }
+func (t Ticket) Bytes() []byte { return []byte(t.value.Reveal()) }
 
 // IsZero tells whether there is no ticket.
-func (t Ticket) IsZero() bool { return t.value == nil }
+func (t Ticket) IsZero() bool { return t.value.IsEmpty() }
 
 // Name is where the session's record is kept.
 func (t Ticket) Name() Name {
 	var input [len(nameLabel) + TicketSize]byte
 	copy(input[:], nameLabel)
-	copy(input[len(nameLabel):], t.value[:])
+	copy(input[len(nameLabel):], t.value.Reveal())
 	return Name(sha256.Sum256(input[:]))
 }
 

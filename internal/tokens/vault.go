@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/Eyevinn/osc-gateway/internal/secret"
@@ -46,15 +45,15 @@ type VaultConfig struct {
 // Vault creates, opens, refreshes and ends sessions. It outlives
 // configurations: Adopt gives it the current one's policy.
 type Vault struct {
-	store    Store
-	sealer   sealer
-	now      func() time.Time
-	random   io.Reader
-	log      *slog.Logger
-	policy   atomic.Pointer[Policy]
-	flights  singleflight.Group // one refresh and one touch per session
-	pauses   pauses
-	inFlight *semaphore.Weighted
+	store   Store
+	sealer  sealer
+	now     func() time.Time
+	random  io.Reader
+	log     *slog.Logger
+	policy  atomic.Pointer[Policy]
+	flights singleflight.Group // one refresh and one touch per session
+	pauses  pauses
+	pending pending
 }
 
 // NewVault makes a vault. It needs a policy (Adopt) before its first session.
@@ -71,25 +70,17 @@ func NewVault(cfg VaultConfig) *Vault {
 	return &Vault{
 		store: cfg.Store, sealer: sealer{ring: cfg.Ring, random: cfg.Random},
 		now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}},
-		inFlight: semaphore.NewWeighted(maxInFlight),
 	}
 }
 
 // Adopt makes p the policy of all sessions from now on.
 func (v *Vault) Adopt(p Policy) { v.policy.Store(&p) }
 
-// maxInFlight bounds the pieces of work done behind requests at one time.
-const maxInFlight = 4096
-
 // Close waits until nothing is under way behind the requests, so that no token
 // the provider has given is lost at the end of the process, or until the
 // context ends. The vault works on afterwards, for requests still being served.
 func (v *Vault) Close(ctx context.Context) error {
-	if err := v.inFlight.Acquire(ctx, maxInFlight); err != nil {
-		return err
-	}
-	v.inFlight.Release(maxInFlight)
-	return nil
+	return v.pending.wait(ctx)
 }
 
 // handle is what it takes to work on one session.
@@ -198,8 +189,11 @@ func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool)
 			return nil, err
 		}
 		err = v.store.Replace(ctx, h.name, Record{Generation: r.generation, Expires: r.expires, Sealed: sealed})
-		if !errors.Is(err, ErrConflict) {
-			return r, storeError(err)
+		switch {
+		case err == nil:
+			return r, nil
+		case !errors.Is(err, ErrConflict):
+			return nil, storeError(err)
 		}
 	}
 	return nil, &Unavailable{Part: PartStore, Err: ErrConflict}
@@ -235,7 +229,7 @@ func (v *Vault) touch(ctx context.Context, h handle, r *record, now time.Time) {
 	}
 	v.behind(ctx, "touch", h, func(ctx context.Context) (*record, error) {
 		return v.update(ctx, h, func(r *record) bool {
-			if r.ended != "" || !now.After(r.lastUsed) {
+			if r.ended != "" || now.Sub(r.lastUsed) < v.policy.Load().Idle/touchesPerIdle {
 				return false
 			}
 			r.lastUsed = now

@@ -88,20 +88,24 @@ func TestARevokedSessionIsGone(t *testing.T) {
 }
 
 func TestRevokingDuringARefreshDropsWhatTheProviderGives(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
-		ticket := r.signIn(t, grant(1))
-		r.clock.Advance(time.Hour)
-		release := r.provider.holds(grant(2))
-		waiting := r.ask(t.Context(), ticket)
-		settle()
-		if err := r.Revoke(t.Context(), ticket); err != nil {
-			t.Fatal(err)
-		}
-		close(release)
-		(<-waiting).wantAbsent(t)
-		r.fresh(t, ticket).wantAbsent(t)
-		r.wantCalls(t, 1)
-	})
+	for name, left := range map[string]time.Duration{"of a dead token": 0, "of one that still lives": 10 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				ticket := r.signIn(t, grant(1))
+				r.clock.Advance(time.Hour - left)
+				release := r.provider.holds(grant(2))
+				waiting := r.ask(t.Context(), ticket)
+				settle()
+				if err := r.Revoke(t.Context(), ticket); err != nil {
+					t.Fatal(err)
+				}
+				close(release)
+				(<-waiting).wantAbsent(t)
+				r.fresh(t, ticket).wantAbsent(t)
+				r.wantCalls(t, 1)
+			})
+		})
+	}
 }
 
 func TestAStoreThatDoesNotAnswerIsNeverTakenForSignedOut(t *testing.T) {
@@ -142,6 +146,10 @@ func TestAFullStoreKeepsTheSessionsItHas(t *testing.T) {
 		refused, session, err := r.Create(t.Context(), site, client, grant(1))
 		if !errors.Is(err, tokens.ErrFull) || session != nil || !refused.IsZero() {
 			t.Fatalf("Create error = %v, want ErrFull", err)
+		}
+		var unavailable *tokens.Unavailable
+		if errors.As(err, &unavailable) {
+			t.Fatal("a full store is said not to answer")
 		}
 		r.clock.Advance(time.Hour)
 		r.fresh(t, ticket).wantToken(t, 2)

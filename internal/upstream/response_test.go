@@ -78,46 +78,6 @@ func TestShortTokensMatchWholeValuesOnly(t *testing.T) {
 	FilterResponse(header, nil)
 }
 
-func TestPrivateAnswers(t *testing.T) {
-	tests := []struct {
-		name          string
-		control, vary []string
-		wantC, wantV  []string
-	}{
-		{"nothing said", nil, nil, []string{"private"}, []string{"Cookie"}},
-		{"public becomes private", []string{"public, max-age=600"}, nil, []string{"private, max-age=600"}, []string{"Cookie"}},
-		{"s-maxage is for shared caches", []string{"S-MaxAge=60,private"}, nil, []string{"private"}, []string{"Cookie"}},
-		{"no-store is kept", []string{"no-store"}, nil, []string{"private, no-store"}, []string{"Cookie"}},
-		{"private stays as written", []string{"max-age=1,Private"}, []string{"cookie"}, []string{"max-age=1,Private"}, []string{"cookie"}},
-		{"private about one field is not enough", []string{`private="a, public", max-age=1`}, nil, []string{"private, max-age=1"}, []string{"Cookie"}},
-		{"quoted commas stay together", []string{`no-cache="a, public\", b", x`}, nil, []string{`private, no-cache="a, public\", b", x`}, []string{"Cookie"}},
-		{"an open quote cannot swallow it", []string{`x="`}, nil, []string{`private, x="`}, []string{"Cookie"}},
-		{"lines are joined", []string{"public", "max-age=1", ""}, nil, []string{"private, max-age=1"}, []string{"Cookie"}},
-		{"Vary grows", nil, []string{"Accept-Encoding", "Origin"}, []string{"private"}, []string{"Accept-Encoding, Cookie", "Origin"}},
-		{"Vary is not repeated", nil, []string{"Origin", "Accept, COOKIE"}, []string{"private"}, []string{"Origin", "Accept, COOKIE"}},
-		{"Vary on everything is enough", nil, []string{"*"}, []string{"private"}, []string{"*"}},
-		{"an empty Vary", nil, []string{""}, []string{"private"}, []string{"Cookie"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			header := http.Header{"Cdn-Cache-Control": {"max-age=9"}, "X-CDN-Cache-Control": {"max-age=9"}, "Surrogate-Control": {"max-age=9"}, "X-Accel-Expires": {"9"}}
-			if tt.control != nil {
-				header["Cache-Control"] = tt.control
-			}
-			if tt.vary != nil {
-				header["Vary"] = tt.vary
-			}
-			for range 2 {
-				FilterResponse(header, &Injection{Private: true})
-				want := http.Header{"Cache-Control": tt.wantC, "Vary": tt.wantV}
-				if !reflect.DeepEqual(header, want) {
-					t.Errorf("got %q, want %q", header, want)
-				}
-			}
-		})
-	}
-}
-
 func TestAnswersOnTheWire(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nConnection: close\r\n"
 	const chunked = head + "Transfer-Encoding: chunked\r\n"
@@ -262,12 +222,39 @@ func TestAnUpgradedConnectionIsHandedOver(t *testing.T) {
 	}
 }
 
-func TestAnUpgradeNobodyAskedForIsRefused(t *testing.T) {
-	upstream := startUpstream(t, switching)
-	server := gateway{hygiene: siteHygiene(), injection: withToken("x-pat-jwt")}.start(t, upstream.addr, false)
-	answer := exchange(t, server, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-	if !strings.HasPrefix(answer, "HTTP/1.1 502") || strings.Contains(answer, token) {
-		t.Errorf("answer %q", answer)
+// duplex is the body of a switched connection.
+type duplex struct{ closing }
+
+func (*duplex) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestAnUpgradeIsHandedOverOnlyWhenAskedFor(t *testing.T) {
+	body := &duplex{closing{Reader: strings.NewReader("")}}
+	base := roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 101, ProtoMajor: 1, ContentLength: -1, Header: http.Header{}, Body: body}, nil
+	})
+	req := requestWith(t, withToken("x-pat-jwt"), nil)
+	if resp, err := (&Transport{Base: base}).RoundTrip(req); err == nil || body.closed != 1 {
+		t.Errorf("unasked: %v, closed %d times", resp, body.closed)
+	}
+	req.Header.Set("Upgrade", "websocket")
+	if resp, err := (&Transport{Base: base}).RoundTrip(req); err != nil || resp.Body != io.ReadCloser(body) {
+		t.Errorf("asked: %v %v", resp, err)
+	}
+}
+
+func TestDeclaredTrailersStayDeclared(t *testing.T) {
+	base := roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: 200, ProtoMajor: 1, ContentLength: -1, Header: http.Header{},
+			Trailer: http.Header{"X-Sum": nil, "X-Pat-Jwt": nil}, Body: io.NopCloser(strings.NewReader("ok")),
+		}, nil
+	})
+	resp, err := (&Transport{Base: base}).RoundTrip(requestWith(t, withToken("x-pat-jwt"), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (http.Header{"X-Sum": nil}); !reflect.DeepEqual(resp.Trailer, want) {
+		t.Errorf("declared %v", resp.Trailer)
 	}
 }
 

@@ -72,7 +72,7 @@ func (u *rawUpstream) serve(conn net.Conn, answer string) {
 	io.WriteString(conn, answer)
 }
 
-// last returns the bytes of the only request; none is an error of the test.
+// only returns the bytes of the request that was made; it must be the only one.
 func (u *rawUpstream) only(t *testing.T) string {
 	t.Helper()
 	u.mu.Lock()

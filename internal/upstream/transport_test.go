@@ -84,11 +84,14 @@ func TestTheCallersRequestStaysAsItWas(t *testing.T) {
 	if want := (http.Header{"X-Checksum": {"1"}}); !reflect.DeepEqual(sent.Trailer, want) {
 		t.Errorf("sent trailers %q", sent.Trailer)
 	}
+	if req.GetBody == nil || sent.GetBody != nil {
+		t.Error("a replay of the body would bring the client's trailers back")
+	}
 }
 
 func TestTrailersArriveWhenTheBodyEnds(t *testing.T) {
 	req := requestWith(t, nil, nil)
-	req.Trailer = http.Header{} // as Caddy makes it for every body
+	req.Trailer = http.Header{} // as reverse proxies make it for every body
 	req.ContentLength = -1
 	req.Body = arriving{strings.NewReader("abc"), func() {
 		clear(req.Trailer)
@@ -98,6 +101,22 @@ func TestTrailersArriveWhenTheBodyEnds(t *testing.T) {
 	base := roundTrip(func(out *http.Request) (*http.Response, error) {
 		io.Copy(io.Discard, out.Body)
 		if want := (http.Header{"X-Late": {"1"}}); !reflect.DeepEqual(out.Trailer, want) {
+			t.Errorf("trailers %v", out.Trailer)
+		}
+		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+	})
+	if _, err := (&Transport{Base: base}).RoundTrip(req); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestATrailerThatDoesNotArriveIsNotInvented(t *testing.T) {
+	req := requestWith(t, nil, nil)
+	req.Trailer = http.Header{"X-Absent": {"declared"}}
+	req.Body = arriving{strings.NewReader("abc"), func() { clear(req.Trailer) }}
+	base := roundTrip(func(out *http.Request) (*http.Response, error) {
+		io.Copy(io.Discard, out.Body)
+		if len(out.Trailer) > 0 {
 			t.Errorf("trailers %v", out.Trailer)
 		}
 		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil

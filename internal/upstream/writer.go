@@ -5,15 +5,13 @@ import (
 	"net/http"
 )
 
-// FilterWriter is for a chain of handlers that does not end in a Transport:
-// what is written through it passes the same filter as the Transport's answers.
-// Nothing is buffered. A request that carries nothing needs no wrapper and
-// gets none.
-func FilterWriter(w http.ResponseWriter, h *Hygiene, inj *Injection) http.ResponseWriter {
-	if inj == nil || len(inj.Fields) == 0 && !inj.Private {
-		return w
-	}
-	return &filterWriter{ResponseWriter: w, hygiene: h, injection: inj}
+// FilterWriter is for a chain of handlers that may not end in a Transport: what
+// is written through it passes the same filter as the Transport's answers.
+// Nothing is buffered. done must be called when the handler has returned: it
+// filters the trailers, which are sent after that.
+func FilterWriter(w http.ResponseWriter, h *Hygiene, inj *Injection) (filtered http.ResponseWriter, done func()) {
+	fw := &filterWriter{ResponseWriter: w, hygiene: h, injection: inj}
+	return fw, func() { h.dropEchoes(w.Header(), inj) }
 }
 
 type filterWriter struct {

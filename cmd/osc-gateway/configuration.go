@@ -1,0 +1,191 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// configuration is a Caddyfile being written from options, which remembers
+// which option each of its lines came from.
+type configuration struct {
+	lines []string
+	from  []string
+}
+
+func (c *configuration) add(option, line string) {
+	c.lines, c.from = append(c.lines, line), append(c.from, option)
+}
+
+// configure writes the configuration that the options ask for.
+func configure(values given) (*configuration, error) {
+	if len(values["to"]) == 0 {
+		return nil, errors.New("--to: where is the app? Give its address, like --to :3000")
+	}
+	address, err := siteAddress(values)
+	if err != nil {
+		return nil, err
+	}
+	c := new(configuration)
+	c.add("", "{")
+	c.add("", "\tadmin off")
+	c.add("", "\tpersist_config off")
+	if proxies := values["trusted-proxies"]; len(proxies) > 0 {
+		c.add("trusted-proxies", "\tservers {\n\t\ttrusted_proxies static "+quoteAll(proxies)+"\n\t}")
+	}
+	c.add("", "\tosc_auth {")
+	for _, o := range options {
+		if o.place == global && len(values[o.name]) > 0 {
+			c.add(o.name, "\t\t"+o.word()+" "+quoteAll(values[o.name]))
+		}
+	}
+	c.add("", "\t}\n}")
+	c.add("from", quote(address)+" {")
+	c.add("to", "\tosc_proxy "+quoteAll(upstreams(values["to"]))+" {")
+	for _, o := range options {
+		if o.place == site && len(values[o.name]) > 0 {
+			c.addSiteOption(o, values)
+		}
+	}
+	if tenants := values["tenant"]; len(tenants) > 0 {
+		c.add("tenant", "\t\trequired {\n\t\t\ttenants "+quoteAll(tenants)+"\n\t\t}")
+	}
+	c.add("", "\t}\n}")
+	return c, nil
+}
+
+// addSiteOption adds an option's line. Workspaces to let in are those of every
+// route one must be signed in for.
+func (c *configuration) addSiteOption(o option, values given) {
+	line := "\t\t" + o.word() + " " + quoteAll(values[o.name])
+	if tenants := values["tenant"]; len(tenants) > 0 && (o.name == "api" || o.name == "required") {
+		line += " {\n\t\t\ttenants " + quoteAll(tenants) + "\n\t\t}"
+	}
+	c.add(o.name, line)
+}
+
+// siteAddress is where to listen, as a Caddyfile's address. Without a host
+// name there is no certificate to be had, so it is plain http.
+func siteAddress(values given) (string, error) {
+	from := ":8080"
+	if port := os.Getenv("PORT"); port != "" {
+		from = ":" + port
+	}
+	if len(values["from"]) > 0 {
+		from = values["from"][0]
+	}
+	if strings.Contains(from, "://") {
+		return from, nil
+	}
+	if _, err := strconv.Atoi(from); err == nil {
+		from = ":" + from
+	}
+	host, port, err := net.SplitHostPort(from)
+	if err != nil {
+		host, port = from, ""
+	}
+	if port != "" {
+		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
+			return "", fmt.Errorf("--from: %q is not a port", port)
+		}
+	}
+	if ip := net.ParseIP(host); host == "" || host == "localhost" || ip != nil {
+		return "http://" + from, nil
+	}
+	return from, nil
+}
+
+// upstreams are the app's addresses; a bare port is one of this machine.
+func upstreams(to []string) []string {
+	out := make([]string, len(to))
+	for i, address := range to {
+		if _, err := strconv.Atoi(address); err == nil {
+			address = ":" + address
+		}
+		if strings.HasPrefix(address, ":") {
+			address = "localhost" + address
+		}
+		out[i] = address
+	}
+	return out
+}
+
+// quote writes a value as one token of a Caddyfile.
+func quote(value string) string {
+	return `"` + strings.ReplaceAll(value, `"`, `\"`) + `"`
+}
+
+func quoteAll(values []string) string {
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = quote(value)
+	}
+	return strings.Join(quoted, " ")
+}
+
+var lineOfError = regexp.MustCompile(`,? at [^ ]*Caddyfile:(\d+)(?: import chain: .*)?`)
+
+// adapt turns the configuration into Caddy's, or says which option is wrong.
+func (c *configuration) adapt() (*caddy.Config, error) {
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(strings.Join(c.lines, "\n")), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	config := new(caddy.Config)
+	if err := json.Unmarshal(adapted, config); err != nil {
+		return nil, err
+	}
+	return config, nil
+}
+
+// explain names the option instead of a line of a file nobody has written.
+func (c *configuration) explain(err error) error {
+	message := err.Error()
+	found := lineOfError.FindStringSubmatch(message)
+	if found == nil {
+		return err
+	}
+	number, convertErr := strconv.Atoi(found[1])
+	if convertErr != nil {
+		return err
+	}
+	message = strings.Replace(message, found[0], "", 1)
+	line := 1
+	for i, text := range c.lines {
+		line += 1 + strings.Count(text, "\n")
+		if number < line {
+			if c.from[i] == "" {
+				break
+			}
+			return fmt.Errorf("--%s: %s", c.from[i], message)
+		}
+	}
+	return errors.New(message)
+}
+
+// reachedAt is where a person opens the gateway, for the greeting.
+func reachedAt(values given, address string) string {
+	if public := values["public-url"]; len(public) > 0 {
+		return public[0]
+	}
+	if !strings.Contains(address, "://") {
+		return "https://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "" || ip != nil && ip.IsUnspecified() {
+		u.Host = net.JoinHostPort("localhost", u.Port())
+	}
+	return u.String()
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "proxy",
+		Usage: "--to <upstream> [--from <address>] [options] [-- <command> [args...]]",
+		Short: "Puts sign in with OSC in front of one app, without a file",
+		Long: `
+Listens at --from and proxies to the app at --to, for visitors who are signed
+in with OSC. The app gets x-pat-jwt: Bearer <their token> with every request.
+
+	osc-gateway proxy --to :3000
+
+Every option is a flag, and a variable in upper case: --public-url is
+OSC_GATEWAY_PUBLIC_URL. Secrets are read from variables or files only. What
+the options mean is in the Caddyfile reference: each is a line there.
+
+After -- comes a command to run as the app: it is started with PORT set, the
+gateway waits for its port, passes signals on to it and ends with its status.
+OSC_ACCESS_TOKEN and the gateway's secrets are not in its environment.
+
+	osc-gateway proxy --to :3000 --public '/assets/*' --api '/api/*' -- npm start
+`,
+		CobraFunc: func(cmd *cobra.Command) {
+			defineFlags(cmd.Flags())
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				if at := cmd.ArgsLenAtDash(); at > 0 || at < 0 && len(args) > 0 {
+					return fmt.Errorf("%q is not an option; the app's own command comes after --", args[0])
+				}
+				return nil
+			}
+			cmd.RunE = caddycmd.WrapCommandFuncForCobra(runProxy)
+		},
+	})
+}
+
+func runProxy(flags caddycmd.Flags) (int, error) {
+	values, err := readOptions(flags.FlagSet)
+	if err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	caddy.TrapSignals()
+	if err := serve(values, os.Stderr); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	if command := flags.Args(); len(command) > 0 {
+		return runApp(command, upstreams(values["to"])[0])
+	}
+	select {}
+}
+
+// serve starts the gateway the options ask for and says where it is.
+func serve(values given, greeting *os.File) error {
+	config, err := configure(values)
+	if err != nil {
+		return err
+	}
+	adapted, err := config.adapt()
+	if err != nil {
+		return err
+	}
+	if err := caddy.Run(adapted); err != nil {
+		return errors.Join(errors.New("the gateway did not start"), err)
+	}
+	address, err := siteAddress(values)
+	if err != nil {
+		return err
+	}
+	at := reachedAt(values, address)
+	endpoints := "/auth"
+	if prefix := values["endpoints"]; len(prefix) > 0 {
+		endpoints = prefix[0]
+	}
+	fmt.Fprintf(greeting, "osc-gateway: %s, redirect URI %s%s/callback\n", at, at, endpoints)
+	return nil
+}

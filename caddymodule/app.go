@@ -105,6 +105,16 @@ func (a *App) setDefaults() error {
 	if !known {
 		return fmt.Errorf("environment %q: must be prod, stage or dev", a.Environment)
 	}
+	for option, value := range map[string]*string{"issuer": &a.Issuer, "token_service": &a.TokenService, "client_name": &a.ClientName} {
+		if *value == "" {
+			continue
+		}
+		resolved, err := resolve(option, *value)
+		if err != nil {
+			return err
+		}
+		*value = resolved
+	}
 	setDefault(&a.Issuer, hosts.issuer)
 	setDefault(&a.TokenService, hosts.tokenService)
 	setDefault(&a.ClientName, defaultClientName)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,7 +33,7 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 	h.Next()
 	outer, err := h.ExtractMatcherSet()
 	if err != nil {
-		return nil, err
+		return nil, h.WrapErr(err)
 	}
 	h.Next()
 	handler := new(Handler)
@@ -87,7 +88,7 @@ func (h *Handler) unmarshalWord(d *caddyfile.Dispenser, word string) error {
 	switch word {
 	case "public_url":
 		return list(d, &h.PublicURLs, func(raw string) error {
-			if strings.Contains(raw, "{") { // known when it is loaded
+			if isPlaceholder(raw) {
 				return checkEnv(raw)
 			}
 			_, err := checkPublicURL(raw)
@@ -115,7 +116,7 @@ func (h *Handler) unmarshalPolicy(helper httpcaddyfile.Helper, mode string) erro
 		helper.Prev()
 		set, ok, err := helper.MatcherToken()
 		if err != nil {
-			return err
+			return helper.WrapErr(err)
 		}
 		if !ok {
 			return helper.Errf("%s: expected a matcher (a /path, *, or @name), got %q", mode, helper.Val())
@@ -130,6 +131,9 @@ func (h *Handler) unmarshalPolicy(helper httpcaddyfile.Helper, mode string) erro
 		policy.MatcherSetsRaw = nil
 	}
 	matchers, hasBlock := all || len(policy.MatcherSetsRaw) > 0, false
+	if !matchers && mode != "required" {
+		return helper.Errf("%s: expected a matcher (a /path, *, or @name)", mode)
+	}
 	given := onceOnly{}
 	for nesting := helper.Nesting(); helper.NextBlock(nesting); hasBlock = true {
 		word := helper.Val()
@@ -140,8 +144,8 @@ func (h *Handler) unmarshalPolicy(helper httpcaddyfile.Helper, mode string) erro
 			return err
 		}
 	}
-	if !matchers && (mode != "required" || !hasBlock) {
-		return helper.Errf("%s: expected a matcher (a /path, *, or @name)", mode)
+	if !matchers && !hasBlock {
+		return helper.Errf("%s: expected a matcher (a /path, *, or @name), or a block with what it asks of every route", mode)
 	}
 	h.Policies = append(h.Policies, policy)
 	return nil
@@ -156,7 +160,7 @@ func (p *Policy) unmarshalWord(d *caddyfile.Dispenser, word string) error {
 	case word == "tenants":
 		return list(d, &p.Tenants, func(name string) error {
 			if !tenantName.MatchString(name) {
-				return d.Errf("%q is not a workspace's name", name)
+				return fmt.Errorf("%q is not a workspace's name", name)
 			}
 			return checkEnv(name)
 		})

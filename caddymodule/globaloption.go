@@ -7,6 +7,10 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/Eyevinn/osc-gateway/internal/osc"
+	"github.com/Eyevinn/osc-gateway/internal/secret"
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
 
 // parseGlobalOption sets the app up from the global option. Syntax:
@@ -67,9 +71,9 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		}
 		return nil
 	case "issuer":
-		return scalar(d, &a.Issuer)
+		return providerURL(d, &a.Issuer)
 	case "token_service":
-		return scalar(d, &a.TokenService)
+		return providerURL(d, &a.TokenService)
 	case "client_id":
 		return credential(d, &a.ClientID)
 	case "client_secret":
@@ -116,6 +120,12 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 		if err := checkEnv(key); err != nil {
 			return d.Errf("key: %v", err)
 		}
+		if isPlaceholder(key) {
+			continue
+		}
+		if _, err := tokens.NewKeyRing(secret.New(key)); err != nil {
+			return d.WrapErr(err)
+		}
 	}
 	a.Keys = append(a.Keys, keys...)
 	return noMore(d)
@@ -148,13 +158,28 @@ func scalar(d *caddyfile.Dispenser, value *string) error {
 	return noMore(d)
 }
 
+// providerURL takes one URL of OSC's; one with placeholders is checked when it
+// is loaded.
+func providerURL(d *caddyfile.Dispenser, value *string) error {
+	if err := scalar(d, value); err != nil || isPlaceholder(*value) {
+		return err
+	}
+	if err := osc.CheckURL(*value); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
 // credential takes one argument that is, or stands for, a credential.
 func credential(d *caddyfile.Dispenser, value *string) error {
 	if err := scalar(d, value); err != nil {
 		return err
 	}
-	if *value == masked {
-		return d.WrapErr(errMasked)
+	if isPlaceholder(*value) {
+		return nil
+	}
+	if err := checkCredential("the value", *value); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

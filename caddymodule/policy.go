@@ -113,7 +113,7 @@ func (h *Handler) provisionRoutes(ctx caddy.Context) (*gate.Table, []string, err
 		return nil, nil, err
 	}
 	fields := []string{otherwise.Token.Name}
-	table := gate.NewTable(otherwise)
+	table := gate.NewTable(otherwise, len(h.MatcherSetsRaw) > 0)
 	if len(h.MatcherSetsRaw) > 0 {
 		if h.outside, err = loadMatchers(ctx, h, "MatcherSetsRaw"); err != nil {
 			return nil, nil, err

@@ -36,7 +36,7 @@ func parseProxyDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 	h.Next()
 	outer, err := h.ExtractMatcherSet()
 	if err != nil {
-		return nil, err
+		return nil, h.WrapErr(err)
 	}
 	h.Next()
 	ours, theirs := splitTokens(h.NextSegment())
@@ -78,6 +78,9 @@ func unmarshalProxy(h httpcaddyfile.Helper, tokens []caddyfile.Token) (*reversep
 	if len(proxy.Upstreams) == 0 && proxy.DynamicUpstreamsRaw == nil {
 		return nil, h.Err("osc_proxy: no upstream given; write it like `osc_proxy localhost:3000`")
 	}
+	if err := checkUpstream(string(proxy.DynamicUpstreamsRaw)); err != nil {
+		return nil, h.WrapErr(err)
+	}
 	for _, upstream := range proxy.Upstreams {
 		if err := checkUpstream(upstream.Dial); err != nil {
 			return nil, h.WrapErr(err)
@@ -99,47 +102,30 @@ func wrapTransport(inner json.RawMessage) json.RawMessage {
 }
 
 // splitTokens divides a directive's tokens: the lines of its block that are the
-// gate's, and all others with the arguments of the directive itself.
+// gate's, and all others with the arguments of the directive itself. What a
+// line is, imports and all, is for Caddy's own dispenser to say.
 func splitTokens(segment []caddyfile.Token) (ours, theirs []caddyfile.Token) {
-	open := len(segment)
-	for i, token := range segment {
-		if token.Text == "{" && !token.Quoted() {
-			open = i
-			break
-		}
+	d := caddyfile.NewDispenser(segment)
+	d.Next()
+	ours, theirs = append(ours, d.Token()), append(theirs, d.Token())
+	for d.NextArg() {
+		theirs = append(theirs, d.Token())
 	}
-	theirs = append(theirs, segment[:open]...)
-	ours = append(ours, segment[0])
+	open := len(theirs)
 	if open == len(segment) {
 		return ours, theirs
 	}
-	closing := len(segment) - 1
 	ours, theirs = append(ours, segment[open]), append(theirs, segment[open])
-	depth, isOurs := 0, false
-	for i := open + 1; i < closing; i++ {
-		token := segment[i]
-		if depth == 0 && startsLine(segment[i-1], token) {
-			isOurs = isWord(proxyWords, token.Text)
-		}
-		switch {
-		case token.Quoted():
-		case token.Text == "{":
-			depth++
-		case token.Text == "}":
-			depth--
-		}
-		if isOurs {
-			ours = append(ours, token)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		mine := isWord(proxyWords, d.Val())
+		if line := d.NextSegment(); mine {
+			ours = append(ours, line...)
 		} else {
-			theirs = append(theirs, token)
+			theirs = append(theirs, line...)
 		}
 	}
-	return append(ours, segment[closing]), append(theirs, segment[closing])
-}
-
-// startsLine tells whether a token stands on another line than the one before.
-func startsLine(before, token caddyfile.Token) bool {
-	return before.File != token.File || before.Line+before.NumLineBreaks() < token.Line
+	closing := segment[len(segment)-1]
+	return append(ours, closing), append(theirs, closing)
 }
 
 var _ caddy.Module = (*caddyhttp.Subroute)(nil)

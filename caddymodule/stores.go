@@ -46,7 +46,13 @@ func (s *MemoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		s.MaxSessions = number
 	}
-	return noMore(d)
+	if err := noMore(d); err != nil {
+		return err
+	}
+	if d.NextBlock(d.Nesting()) {
+		return d.Err("store memory takes no block")
+	}
+	return nil
 }
 
 var (

@@ -27,6 +27,9 @@ func resolve(option, value string) (string, error) {
 	return strings.TrimSpace(resolved), nil
 }
 
+// isPlaceholder tells that a value is known only when it is loaded.
+func isPlaceholder(value string) bool { return strings.Contains(value, "{") }
+
 // checkCredential refuses what can't be a client id or secret.
 func checkCredential(what, value string) error {
 	switch {
@@ -102,9 +105,12 @@ var unfitForTokens = map[string]bool{
 	"x-real-ip": true,
 }
 
+// hyphens reads a field's name as CGI and its heirs do (RFC 3875 §4.1.18).
+var hyphens = strings.NewReplacer("_", "-", ".", "-")
+
 // checkTokenField tells whether a token may travel in a field of that name.
 func checkTokenField(name string) error {
-	lower := strings.ToLower(name)
+	lower := hyphens.Replace(strings.ToLower(name))
 	switch {
 	case !fieldName.MatchString(name):
 		return fmt.Errorf("%q is not a header field's name", name)
@@ -125,5 +131,5 @@ func checkUpstream(dial string) error {
 	if requestPlaceholder.MatchString(dial) {
 		return fmt.Errorf("upstream %q is chosen by the request; a token is only sent to upstreams written down here", dial)
 	}
-	return nil
+	return checkEnv(dial)
 }

@@ -26,6 +26,9 @@ func (c *configuration) add(option, line string) {
 	c.lines, c.from = append(c.lines, line), append(c.from, option)
 }
 
+// logLevel is the option by which demo keeps its terminal readable.
+const logLevel = "log-level"
+
 // configure writes the configuration that the options ask for.
 func configure(values given) (*configuration, error) {
 	if len(values["to"]) == 0 {
@@ -39,9 +42,17 @@ func configure(values given) (*configuration, error) {
 	c.add("", "{")
 	c.add("", "\tadmin off")
 	c.add("", "\tpersist_config off")
-	if proxies := values["trusted-proxies"]; len(proxies) > 0 {
-		c.add("trusted-proxies", "\tservers {\n\t\ttrusted_proxies static "+quoteAll(proxies)+"\n\t}")
+	if level := values[logLevel]; len(level) > 0 {
+		c.add("", "\tlog {\n\t\tlevel "+level[0]+"\n\t}")
 	}
+	c.add("", "\tservers {")
+	if proxies := values["trusted-proxies"]; len(proxies) > 0 {
+		c.add("trusted-proxies", "\t\ttrusted_proxies static "+quoteAll(proxies))
+	}
+	if strings.HasPrefix(address, "http://") { // the others need TLS, and Caddy says so at every start
+		c.add("", "\t\tprotocols h1")
+	}
+	c.add("", "\t}")
 	c.add("", "\tosc_auth {")
 	for _, o := range options {
 		if o.place == global && len(values[o.name]) > 0 {

@@ -44,13 +44,13 @@ func runDemo(flags caddycmd.Flags) (int, error) {
 	// The demo is what it shows, whatever the environment says.
 	values := given{
 		"from": {from}, "to": {app}, "issuer": {osc.issuer}, "token-service": {osc.issuer + "/token"},
-		"client-id": nil, "client-name": {"The osc-gateway demo"}, "store": {"memory"},
+		"client-name": {"The osc-gateway demo"}, "store": {"memory"}, logLevel: {"ERROR"},
 		"public": {"/about", "/style.css"}, "optional": {"/"}, "api": {"/api/*"},
 	}
 	for _, name := range []string{"OSC_CLIENT_ID", "CLIENT_ID", "OSC_CLIENT_SECRET", "CLIENT_SECRET"} {
 		_ = os.Unsetenv(name)
 	}
-	if err := serve(values, os.Stderr); err != nil {
+	if err := serve(values, nil); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	fmt.Printf("\n  Open  http://%s\n\n  OSC is simulated at %s/_simulator/\n  Stop with Ctrl-C.\n\n", from, osc.issuer)

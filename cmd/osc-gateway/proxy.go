@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/caddyserver/caddy/v2"
@@ -59,8 +60,9 @@ func runProxy(flags caddycmd.Flags) (int, error) {
 	select {}
 }
 
-// serve starts the gateway the options ask for and says where it is.
-func serve(values given, greeting *os.File) error {
+// serve starts the gateway the options ask for and says on greeting, if there
+// is one, where it is.
+func serve(values given, greeting io.Writer) error {
 	config, err := configure(values)
 	if err != nil {
 		return err
@@ -73,7 +75,7 @@ func serve(values given, greeting *os.File) error {
 		return errors.Join(errors.New("the gateway did not start"), err)
 	}
 	address, err := siteAddress(values)
-	if err != nil {
+	if err != nil || greeting == nil {
 		return err
 	}
 	at := reachedAt(values, address)

@@ -114,7 +114,6 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	if isOddTarget(r, requestURI, original) || isOddTarget(r, "", r.URL) {
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: oddTargetStatus(r)})
 	}
-	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization)
 	if serve := g.endpoint(original.Path); serve != nil {
 		return serve(w, r)
 	}
@@ -197,9 +196,12 @@ func (g *Gate) injection(route *Route, session *tokens.Session) *upstream.Inject
 	return injected
 }
 
-// pass hands the request on, with what there is to say about it in its context
-// for the transport, or on the request itself where there is none.
+// pass hands the request on, without what only the gateway may say and with
+// what there is to say about it: in its context for the transport, or on the
+// request itself where there is none. Up to here the request is the browser's,
+// since the cookies that are stripped say whose it is.
 func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, injected *upstream.Injection) error {
+	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization)
 	if injected == nil {
 		injected = &upstream.Injection{Hygiene: g.cfg.Hygiene}
 	}

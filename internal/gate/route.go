@@ -62,9 +62,10 @@ func (h TokenHeader) value(token string) string {
 
 // Routes says which route a request is on, as its path stands.
 type Routes interface {
-	// Route returns the first route that matches. An error means that a matcher
-	// failed, and nobody gets through.
-	Route(r *http.Request) (*Route, error)
+	// Route returns the first route that matches, and whether the configuration
+	// names it: the route of everything else is not named. An error means that a
+	// matcher failed, and nobody gets through.
+	Route(r *http.Request) (route *Route, named bool, err error)
 	// Strictest is the most that any route of the site asks.
 	Strictest() int
 }
@@ -73,6 +74,7 @@ type Routes interface {
 type Table struct {
 	rows      []row
 	otherwise *Route
+	named     bool
 	strictest int
 }
 
@@ -81,9 +83,10 @@ type row struct {
 	route   *Route
 }
 
-// NewTable makes a table; otherwise is the route of what no row matches.
-func NewTable(otherwise *Route) *Table {
-	return &Table{otherwise: otherwise, strictest: otherwise.strictness()}
+// NewTable makes a table; otherwise is the route of what no row matches. named
+// says that a matcher of the site as a whole stands for it.
+func NewTable(otherwise *Route, named bool) *Table {
+	return &Table{otherwise: otherwise, named: named, strictest: otherwise.strictness()}
 }
 
 // Add appends a row.
@@ -93,17 +96,17 @@ func (t *Table) Add(matches func(*http.Request) (bool, error), route *Route) {
 }
 
 // Route returns the first row's route that matches.
-func (t *Table) Route(r *http.Request) (*Route, error) {
+func (t *Table) Route(r *http.Request) (*Route, bool, error) {
 	for _, row := range t.rows {
 		matched, err := row.matches(r)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if matched {
-			return row.route, nil
+			return row.route, true, nil
 		}
 	}
-	return t.otherwise, nil
+	return t.otherwise, t.named, nil
 }
 
 // Strictest is the most that any route asks.
@@ -113,21 +116,23 @@ func (t *Table) Strictest() int { return t.strictest }
 // is on. The path as it stands is looked at last, so that what matchers leave
 // behind in placeholders is of it.
 func (g *Gate) route(r *http.Request) (*Route, error) {
-	own, err := g.cfg.Routes.Route(r)
+	own, _, err := g.cfg.Routes.Route(r)
 	if err != nil || own.strictness() >= g.cfg.Routes.Strictest() {
 		return own, err
 	}
 	strictest := own
-	for _, path := range readings(r.URL) {
-		other, err := g.cfg.Routes.Route(withPath(r, path))
+	for _, reading := range readings(r.URL) {
+		other, named, err := g.cfg.Routes.Route(withPath(r, reading.path))
 		if err != nil {
 			return nil, err
 		}
-		if other.strictness() > strictest.strictness() {
+		// A slash at the end makes a difference only where a route is named by
+		// it: "/app" is "/app/" to many, but "public /robots.txt" is meant.
+		if other.strictness() > strictest.strictness() && (named || !reading.slashed) {
 			strictest = other
 		}
 	}
-	if _, err := g.cfg.Routes.Route(r); err != nil {
+	if _, _, err := g.cfg.Routes.Route(r); err != nil {
 		return nil, err
 	}
 	return strictest, nil

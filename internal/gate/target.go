@@ -120,23 +120,29 @@ func unhex(c byte) int {
 	}
 }
 
+// reading is a way a path may be read.
+type reading struct {
+	path    string
+	slashed bool // differs from another reading by the slash at its end
+}
+
 // readings are the ways a path may be read besides as it stands. The common
 // case, a plain path, has one: with a slash at its end, since "/app" and
 // "/app/" are one place to many upstreams.
-func readings(u *url.URL) []string {
+func readings(u *url.URL) []reading {
 	seen := map[string]bool{u.Path: true}
-	var out []string
-	add := func(path string) {
+	var out []reading
+	add := func(path string, slashed bool) {
 		if path != "" && !seen[path] {
 			seen[path] = true
-			out = append(out, path)
+			out = append(out, reading{path, slashed})
 		}
 	}
 	decoded := u.EscapedPath()
 	for range maxDecodings + 1 {
 		for _, path := range spellings(decoded) {
-			add(path)
-			add(strings.TrimSuffix(path, "/") + "/")
+			add(path, false)
+			add(strings.TrimSuffix(path, "/")+"/", true)
 		}
 		decoded = decodeOnce(decoded)
 	}

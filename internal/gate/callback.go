@@ -33,7 +33,8 @@ type callbackQuery struct {
 
 // callback finishes a sign-in (RFC 6749 §4.1.2).
 func (g *Gate) callback(w http.ResponseWriter, r *http.Request) error {
-	query, ok := parseCallback(r.URL.RawQuery)
+	_, original := g.cfg.Original(r)
+	query, ok := parseCallback(original.RawQuery)
 	if !ok || !browser.MayStartSignIn(r) {
 		return g.refuse(w, r, refusal{reason: pages.BadRequest})
 	}

@@ -34,7 +34,8 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
 	if !browser.MayStartSignIn(r) { // an image or a frame must not start, or clobber, a sign-in
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusForbidden})
 	}
-	return g.startSignIn(w, r, signInStart{returnTo: r.URL.Query().Get(paramReturnTo)})
+	_, original := g.cfg.Original(r)
+	return g.startSignIn(w, r, signInStart{returnTo: original.Query().Get(paramReturnTo)})
 }
 
 // signInStart says how a sign-in begins.

@@ -22,7 +22,8 @@ func isOddTarget(r *http.Request, requestURI string, u *url.URL) bool {
 	if r.Method == http.MethodConnect && r.Header.Get(":protocol") == "" { // RFC 8441 §4 is a WebSocket, not a tunnel
 		return true
 	}
-	if strings.ContainsAny(requestURI, "#\\") || hasControl(requestURI) || u.Opaque != "" {
+	path, _, _ := strings.Cut(requestURI, "?") // browsers send a backslash in a query as it is
+	if strings.Contains(path, `\`) || strings.Contains(requestURI, "#") || hasControl(requestURI) || u.Opaque != "" {
 		return true
 	}
 	return !strings.HasPrefix(u.Path, "/") || climbs(u.EscapedPath()) || climbs(u.Path)
@@ -130,12 +131,12 @@ type reading struct {
 // case, a plain path, has one: with a slash at its end, since "/app" and
 // "/app/" are one place to many upstreams.
 func readings(u *url.URL) []reading {
-	seen := map[string]bool{u.Path: true}
+	seen := map[reading]bool{{u.Path, false}: true, {u.Path, true}: true}
 	var out []reading
 	add := func(path string, slashed bool) {
-		if path != "" && !seen[path] {
-			seen[path] = true
-			out = append(out, reading{path, slashed})
+		if r := (reading{path, slashed}); path != "" && !seen[r] {
+			seen[r] = true
+			out = append(out, r)
 		}
 	}
 	decoded := u.EscapedPath()
@@ -149,20 +150,21 @@ func readings(u *url.URL) []reading {
 	return out
 }
 
-// spellings are a path under each of the habits upstreams have, alone and all
-// together.
+// habits are what upstreams do to a path, in the order in which they do it.
+// What one leaves may be another's turn: "/;/app" is "//app" first.
+var habits = [...]func(string) string{backslashes, withoutParameters, mergeSlashes, strings.ToLower, trimSegments, mergeSlashes}
+
+// spellings are a path under every combination of habits.
 func spellings(path string) []string {
-	habits := []func(string) string{backslashes, withoutParameters, mergeSlashes, strings.ToLower, trimSegments}
 	out := []string{path}
-	all := path
 	for _, habit := range habits {
-		if changed := habit(path); changed != path {
-			out = append(out, changed)
+		for _, spelling := range out { // those of the habits before
+			if changed := habit(spelling); changed != spelling {
+				out = append(out, changed)
+			}
 		}
-		all = habit(all)
 	}
-	// What one habit leaves may be another's turn: "/;/app" is "//app" first.
-	return append(out, all, strings.ToLower(trimSegments(mergeSlashes(all))))
+	return out
 }
 
 func backslashes(path string) string { return lookalikes.Replace(path) }

@@ -24,11 +24,11 @@ const sweepEvery = time.Minute
 // nothing more. Records are sealed there too, so a heap dump shows no more
 // than what requests are using at that moment.
 type Memory struct {
+	leases
 	// go-cache neither bounds itself nor compares and swaps; writes says who may.
 	cache  *cache.Cache
 	writes sync.Mutex
 	max    int
-	now    func() time.Time
 	stop   chan struct{}
 	once   sync.Once
 }
@@ -44,7 +44,7 @@ func NewMemory(maxSessions int, now func() time.Time) *Memory {
 		now = time.Now
 	}
 	// No janitor of go-cache's: it ends only when the collector finds the cache.
-	m := &Memory{cache: cache.New(cache.NoExpiration, 0), max: maxSessions, now: now, stop: make(chan struct{})}
+	m := &Memory{leases: leases{now: now}, cache: cache.New(cache.NoExpiration, 0), max: maxSessions, stop: make(chan struct{})}
 	go m.janitor()
 	return m
 }
@@ -127,6 +127,24 @@ func (m *Memory) Delete(ctx context.Context, name tokens.Name) error {
 	m.writes.Lock()
 	defer m.writes.Unlock()
 	m.cache.Delete(key(name))
+	return nil
+}
+
+// Each visits all records. It works on a copy of the names' list, so that
+// visiting may take its time.
+func (m *Memory) Each(ctx context.Context, visit func(tokens.Name, tokens.Record) error) error {
+	for key, item := range m.cache.Items() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		record := item.Object.(tokens.Record)
+		if !m.now().Before(record.Expires) {
+			continue
+		}
+		if err := visit(tokens.Name([]byte(key)), record); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -14,6 +14,8 @@ var (
 	ErrExists = errors.New("record exists")
 	// ErrConflict says that somebody else replaced the record first.
 	ErrConflict = errors.New("record was replaced meanwhile")
+	// ErrHeld says that somebody else holds the lease.
+	ErrHeld = errors.New("lease is held by another")
 	// ErrFull says that the store takes no further record. Those it has are safe.
 	ErrFull = errors.New("store is full")
 )

@@ -292,3 +292,15 @@ func hides(t *testing.T, shown string, raw []byte) {
 		}
 	}
 }
+
+func (f *faultyStore) Lease(ctx context.Context, name tokens.Name, holder string, ttl time.Duration) error {
+	return f.next.Lease(ctx, name, holder, ttl)
+}
+
+func (f *faultyStore) Release(ctx context.Context, name tokens.Name, holder string) error {
+	return f.next.Release(ctx, name, holder)
+}
+
+func (f *faultyStore) Each(ctx context.Context, visit func(tokens.Name, tokens.Record) error) error {
+	return f.next.Each(ctx, visit)
+}

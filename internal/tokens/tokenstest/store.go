@@ -36,6 +36,13 @@ func RunStoreTests(t *testing.T, open func(t *testing.T) Bench) {
 		"of many writers one wins each generation":         oneWriterWins,
 		"of many creators one wins":                        oneCreatorWins,
 		"an ended context ends the call":                   contextEndsCalls,
+		"a lease has one holder":                           leaseHasOneHolder,
+		"a lease that ran out is free":                     leaseRunsOut,
+		"a lease can be renewed":                           leaseIsRenewed,
+		"of many who want a lease one gets it":             oneHolderWins,
+		"leases and records do not know each other":        leasesAreApart,
+		"all records are visited":                          eachVisitsAll,
+		"a visit can be ended":                             eachStops,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -233,4 +240,107 @@ func contextEndsCalls(t *testing.T, b Bench) {
 		}
 	}
 	b.wantLoad(t, 1, 1, "one")
+}
+
+func (b Bench) wantLease(t *testing.T, holder string, want error) {
+	t.Helper()
+	if err := b.Store.Lease(t.Context(), name(1), holder, 10*time.Second); !errors.Is(err, want) {
+		t.Fatalf("Lease for %s: error = %v, want %v", holder, err, want)
+	}
+}
+
+func leaseHasOneHolder(t *testing.T, b Bench) {
+	b.wantLease(t, "a", nil)
+	b.wantLease(t, "b", tokens.ErrHeld)
+	if err := b.Store.Release(t.Context(), name(1), "b"); err != nil {
+		t.Fatalf("Release of another's lease: %v", err)
+	}
+	b.wantLease(t, "b", tokens.ErrHeld)
+	if err := b.Store.Release(t.Context(), name(1), "a"); err != nil {
+		t.Fatalf("Release: %v", err)
+	}
+	b.wantLease(t, "b", nil)
+	if err := b.Store.Release(t.Context(), name(7), "a"); err != nil {
+		t.Fatalf("Release of nothing: %v", err)
+	}
+}
+
+func leaseRunsOut(t *testing.T, b Bench) {
+	b.wantLease(t, "a", nil)
+	b.Advance(9 * time.Second)
+	b.wantLease(t, "b", tokens.ErrHeld)
+	b.Advance(2 * time.Second)
+	b.wantLease(t, "b", nil)
+	b.wantLease(t, "a", tokens.ErrHeld)
+}
+
+func leaseIsRenewed(t *testing.T, b Bench) {
+	for range 4 {
+		b.wantLease(t, "a", nil)
+		b.Advance(8 * time.Second)
+		b.wantLease(t, "b", tokens.ErrHeld)
+	}
+}
+
+func oneHolderWins(t *testing.T, b Bench) {
+	won := race(8, func(i int) error {
+		return b.Store.Lease(context.Background(), name(1), fmt.Sprint(i), 10*time.Second)
+	}, t, tokens.ErrHeld)
+	if won != 1 {
+		t.Fatalf("%d hold the lease", won)
+	}
+}
+
+func leasesAreApart(t *testing.T, b Bench) {
+	b.wantLease(t, "a", nil)
+	b.wantAbsent(t, 1)
+	b.create(t, 1, "record")
+	b.wantLease(t, "b", tokens.ErrHeld)
+	if err := b.Store.Delete(t.Context(), name(1)); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	b.wantLease(t, "b", tokens.ErrHeld)
+}
+
+func eachVisitsAll(t *testing.T, b Bench) {
+	const records = 300
+	want := map[tokens.Name]string{}
+	for i := range records {
+		b.create(t, i, fmt.Sprint("sealed ", i))
+		want[name(i)] = fmt.Sprint("sealed ", i)
+	}
+	b.wantLease(t, "a", nil)
+	err := b.Store.Each(t.Context(), func(n tokens.Name, r tokens.Record) error {
+		if want[n] != string(r.Sealed) || r.Generation != 1 {
+			t.Errorf("visited %s: generation %d %q", n, r.Generation, r.Sealed)
+		}
+		delete(want, n)
+		return nil
+	})
+	if err != nil || len(want) > 0 {
+		t.Fatalf("Each: error %v, %d records not visited", err, len(want))
+	}
+	b.Advance(2 * time.Hour)
+	if err := b.Store.Each(t.Context(), func(n tokens.Name, _ tokens.Record) error {
+		t.Errorf("visited %s, which has expired", n)
+		return nil
+	}); err != nil {
+		t.Fatalf("Each: %v", err)
+	}
+}
+
+func eachStops(t *testing.T, b Bench) {
+	for i := range 10 {
+		b.create(t, i, "x")
+	}
+	enough, seen := errors.New("enough"), 0
+	err := b.Store.Each(t.Context(), func(tokens.Name, tokens.Record) error {
+		if seen++; seen == 3 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || seen != 3 {
+		t.Fatalf("Each: error %v after %d visits", err, seen)
+	}
 }

@@ -22,7 +22,7 @@ const (
 
 	// refreshTimeout bounds one refresh with everything that belongs to it. It
 	// is longer than the provider's own limit, so that the store gets its turn.
-	refreshTimeout = 30 * time.Second
+	refreshTimeout = 45 * time.Second
 
 	// A session's token endpoint calls are at least minPause apart, and after
 	// failures up to maxPause.
@@ -38,21 +38,31 @@ const (
 	refreshDue          // the current token is too close to its end to be sent
 )
 
+// ahead is how long before its end the record's token is refreshed behind
+// requests.
+func (r *record) ahead() time.Duration {
+	return min(refreshAhead, r.tokenExpires.Sub(r.tokenIssued)/3)
+}
+
 // urgency says how much a record needs a refresh.
 func (r *record) urgency(now time.Time) urgency {
 	if r.refresh.IsEmpty() {
 		return refreshNot
 	}
-	lifetime := r.tokenExpires.Sub(r.tokenIssued)
-	left := r.tokenExpires.Sub(now)
-	switch {
-	case left <= min(refreshWait, lifetime/10):
+	switch left := r.tokenExpires.Sub(now); {
+	case left <= min(refreshWait, r.tokenExpires.Sub(r.tokenIssued)/10):
 		return refreshDue
-	case left <= min(refreshAhead, lifetime/3):
+	case left <= r.ahead(), r.unsaved:
 		return refreshSoon
 	default:
 		return refreshNot
 	}
+}
+
+// needs tells whether a living record is to be refreshed, by somebody who does
+// so earlier than requests do by the time given.
+func (r *record) needs(now time.Time, earlier time.Duration) bool {
+	return r.ended == "" && (r.urgency(now) != refreshNot || !r.refresh.IsEmpty() && r.tokenExpires.Sub(now) <= r.ahead()+earlier)
 }
 
 // alive tells whether the token may still be sent at all.
@@ -74,13 +84,13 @@ func (v *Vault) refreshBehind(ctx context.Context, h handle, now time.Time) {
 	if v.pauses.left(h.name, now) > 0 {
 		return
 	}
-	v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h) })
+	v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, 0) })
 }
 
 // refreshNow waits for a refresh, its own or the one under way. The refresh
 // goes on when the request that asked for it goes away.
 func (v *Vault) refreshNow(ctx context.Context, h handle, r *record) (*Session, error) {
-	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h) })
+	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, 0) })
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -144,15 +154,35 @@ func (v *Vault) behind(ctx context.Context, kind string, h handle, work func(con
 var errPanic = errors.New("internal error")
 
 // refresh trades the session's refresh token for a new pair and stores it
-// before anybody sees it. It looks at the record first: somebody else may have
-// been faster.
-func (v *Vault) refresh(ctx context.Context, h handle) (*record, error) {
-	r, err := v.load(ctx, h)
-	if err != nil || r.ended != "" || r.urgency(v.now()) == refreshNot {
+// before anybody sees it, while holding the lease on it. It looks at the record
+// again first: somebody else may have been faster.
+func (v *Vault) refresh(ctx context.Context, h handle, ahead time.Duration) (*record, error) {
+	look := func() (*record, bool, error) {
+		r, err := v.load(ctx, h)
+		return r, err == nil && r.needs(v.now(), ahead), err
+	}
+	r, toDo, err := look()
+	if err != nil || !toDo {
 		return r, err
 	}
-	// Only now: a pause after a success must not keep a request from the token
-	// that success brought.
+	if r.unsaved {
+		saved, err := v.saveAgain(ctx, h)
+		if err == nil || r.urgency(v.now()) != refreshDue {
+			return saved, err
+		}
+	}
+	return v.leased(ctx, h, look, func() (*record, error) {
+		r, toDo, err := look()
+		if err != nil || !toDo {
+			return r, err
+		}
+		return v.trade(ctx, h, r)
+	})
+}
+
+// trade calls the provider, unless a pause is on. Only now: a pause after a
+// success must not keep a request from the token that success brought.
+func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error) {
 	if left := v.pauses.left(h.name, v.now()); left > 0 {
 		return r, &Unavailable{Part: PartProvider, RetryAfter: left, Err: errPaused}
 	}
@@ -160,54 +190,86 @@ func (v *Vault) refresh(ctx context.Context, h handle) (*record, error) {
 	set, err := v.policy.Load().Refresher.Refresh(ctx, r.client, used)
 	switch {
 	case errors.Is(err, ErrRejected), errors.Is(err, ErrClientUnknown) && r.client.Dynamic && !r.alive(v.now()):
+		v.observeRefresh("rejected")
 		return v.reject(ctx, h, used)
 	case err != nil:
+		v.observeRefresh("failed")
 		pause := v.pauses.failed(h.name, v.now(), retryAfter(err))
-		v.log.Warn("refresh failed; the session is kept", "session", h.name.Digest(), "retry_in", pause, "error", err)
+		v.log.Warn("refresh failed; the session is kept", "session", h.name.Digest(), "tenant", r.tenant, "retry_in", pause, "error", err)
 		return nil, err
 	}
-	v.pauses.succeeded(h.name, v.now())
-	return v.save(ctx, h, used, set)
+	now := v.now()
+	v.pauses.succeeded(h.name, now)
+	saved, err := v.save(ctx, h, used, set)
+	var unavailable *Unavailable
+	if !errors.As(err, &unavailable) {
+		if err == nil {
+			v.observeRefresh("ok")
+			v.log.Debug("refreshed", "session", h.name.Digest(), "tenant", r.tenant)
+		}
+		return saved, err
+	}
+	// The provider has given the pair and the store would not take it. It is
+	// the only one there is: served from memory, saved as soon as possible.
+	v.observeRefresh("unsaved")
+	v.log.Warn("a new token could not be stored yet; keeping it in memory", "session", h.name.Digest(), "error", err)
+	v.unsaved.put(unsavedPair{handle: h, used: used, set: set, at: now})
+	r.take(set, now)
+	r.unsaved = true
+	return r, nil
 }
 
 // save stores a new pair, unless somebody stored another one meanwhile: that
 // is the one to use then. A pair for somebody else ends the session, since
-// whose requests it would sign is no longer certain.
+// whose requests it would sign is no longer certain. It has time of its own:
+// the provider may have used up all there was.
 func (v *Vault) save(ctx context.Context, h handle, used secret.String, set Set) (*record, error) {
-	now := v.now()
-	return v.update(ctx, h, func(r *record) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	now, mixedUp := v.now(), false
+	r, err := v.update(ctx, h, func(r *record) bool {
 		if r.ended != "" || !r.refresh.Equal(used) {
 			return false
 		}
-		if differ(r.user, set.User) || differ(r.tenant, set.Tenant) {
-			v.log.Error("the provider refreshed a session to another user; ending it", "session", h.name.Digest())
+		if mixedUp = differ(r.user, set.User) || differ(r.tenant, set.Tenant); mixedUp {
 			r.ended, r.tokens = EndRejected, tokens{}
 			return true
 		}
 		r.take(set, now)
 		return true
 	})
+	if err == nil && mixedUp {
+		v.log.Error("the provider refreshed a session to another user; it was ended", "session", h.name.Digest())
+		v.ended(r.info(h.name, h.site))
+	}
+	return r, err
 }
 
 // reject ends a session whose refresh token the provider refuses for good,
 // unless the store has a newer one by now.
 func (v *Vault) reject(ctx context.Context, h handle, used secret.String) (*record, error) {
+	rejected := false
 	r, err := v.update(ctx, h, func(r *record) bool {
-		if r.ended != "" || !r.refresh.Equal(used) {
-			return false
+		rejected = r.ended == "" && r.refresh.Equal(used)
+		if rejected {
+			r.ended, r.tokens = EndRejected, tokens{}
 		}
-		r.ended, r.tokens = EndRejected, tokens{}
-		return true
+		return rejected
 	})
 	if err != nil {
 		v.pauses.failed(h.name, v.now(), 0)
 		return nil, err
 	}
-	if r.ended == EndRejected {
-		v.pauses.forget(h.name)
-		v.log.Info("session ended", "session", h.name.Digest(), "reason", r.ended)
+	if rejected {
+		v.ended(r.info(h.name, h.site))
 	}
-	return r, err
+	return r, nil
+}
+
+func (v *Vault) observeRefresh(result string) {
+	if observer := v.policy.Load().Observer; observer != nil {
+		observer.Refreshed(result)
+	}
 }
 
 // differ tells whether two known identities are not the same.

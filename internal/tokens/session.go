@@ -44,6 +44,7 @@ type record struct {
 	meta
 	tokens
 	generation uint64
+	unsaved    bool // holds a pair that the store does not have yet
 }
 
 // meta is what operating needs to see of a session without its ticket.
@@ -67,5 +68,24 @@ func (r *record) session(name Name) *Session {
 	return &Session{
 		Name: name, Access: r.access, User: r.user, Tenant: r.tenant,
 		Created: r.created, TokenExpires: r.tokenExpires, Expires: r.expires,
+	}
+}
+
+// Info is what operating may know of a session: everything but its tokens.
+type Info struct {
+	Name         Name
+	Site         string
+	User, Tenant string
+	Created      time.Time
+	LastUsed     time.Time // to a twentieth of the idle limit
+	TokenExpires time.Time
+	Expires      time.Time
+	Ended        EndReason // "" while it lives
+}
+
+func (r *record) info(name Name, site string) Info {
+	return Info{
+		Name: name, Site: site, User: r.user, Tenant: r.tenant, Created: r.created, LastUsed: r.lastUsed,
+		TokenExpires: r.tokenExpires, Expires: r.expires, Ended: r.ended,
 	}
 }

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -21,6 +22,16 @@ type Refresher interface {
 	Refresh(ctx context.Context, client Client, refresh secret.String) (Set, error)
 }
 
+// Observer is told of what happens to sessions, for metrics and events. Its
+// methods must return at once.
+type Observer interface {
+	// Refreshed tells how a call of the Refresher went: ok, rejected, failed, or
+	// unsaved where the store did not take the result yet.
+	Refreshed(result string)
+	// SessionEnded tells of a session that ended other than by signing out.
+	SessionEnded(info Info)
+}
+
 // Limits bound the life of sessions.
 type Limits struct {
 	Idle     time.Duration // since the last use
@@ -31,9 +42,12 @@ type Limits struct {
 type Policy struct {
 	Limits
 	Refresher Refresher
+	Ring      *KeyRing // nil: the ring there was
+	Observer  Observer // nil: nobody
 }
 
-// VaultConfig is what a vault is made of. Store and Ring are required.
+// VaultConfig is what a vault is made of. Store is required, and Ring unless a
+// policy brings one.
 type VaultConfig struct {
 	Store  Store
 	Ring   *KeyRing
@@ -46,14 +60,17 @@ type VaultConfig struct {
 // configurations: Adopt gives it the current one's policy.
 type Vault struct {
 	store   Store
-	sealer  sealer
 	now     func() time.Time
 	random  io.Reader
 	log     *slog.Logger
+	ring    atomic.Pointer[KeyRing]
 	policy  atomic.Pointer[Policy]
 	flights singleflight.Group // one refresh and one touch per session
 	pauses  pauses
+	unsaved unsaved
+	keeper  keeper
 	pending pending
+	holder  string // of leases
 }
 
 // NewVault makes a vault. It needs a policy (Adopt) before its first session.
@@ -67,21 +84,35 @@ func NewVault(cfg VaultConfig) *Vault {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Vault{
-		store: cfg.Store, sealer: sealer{ring: cfg.Ring, random: cfg.Random},
-		now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}},
-	}
+	v := &Vault{store: cfg.Store, now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}}}
+	v.ring.Store(cfg.Ring)
+	v.keeper.wake = make(chan struct{}, 1)
+	var id [8]byte
+	_, _ = io.ReadFull(cfg.Random, id[:]) // without randomness no session is made either
+	v.holder = hex.EncodeToString(id[:])
+	return v
 }
 
 // Adopt makes p the policy of all sessions from now on.
-func (v *Vault) Adopt(p Policy) { v.policy.Store(&p) }
-
-// Close waits until nothing is under way behind the requests, so that no token
-// the provider has given is lost at the end of the process, or until the
-// context ends. The vault works on afterwards, for requests still being served.
-func (v *Vault) Close(ctx context.Context) error {
-	return v.pending.wait(ctx)
+func (v *Vault) Adopt(p Policy) {
+	if p.Ring != nil {
+		v.ring.Store(p.Ring)
+	}
+	v.policy.Store(&p)
 }
+
+// Close ends keeping sessions alive and waits until nothing is under way behind
+// the requests, so that no token the provider has given is lost at the end of
+// the process, or until the context ends. The vault works on afterwards, for
+// requests still being served.
+func (v *Vault) Close(ctx context.Context) error {
+	v.keeper.stop()
+	err := v.pending.wait(ctx)
+	v.flush(ctx)
+	return err
+}
+
+func (v *Vault) sealer() sealer { return sealer{ring: v.ring.Load(), random: v.random} }
 
 // handle is what it takes to work on one session.
 type handle struct {
@@ -108,7 +139,8 @@ func (v *Vault) Create(ctx context.Context, site string, client Client, set Set)
 	}
 	r.take(set, now)
 	h := handle{ticket: ticket, name: ticket.Name(), site: site}
-	sealed, err := v.sealer.seal(r, h.name, site, ticket)
+	seal := v.sealer()
+	sealed, err := seal.seal(r, h.name, site, ticket)
 	if err != nil {
 		return Ticket{}, nil, err
 	}
@@ -116,6 +148,7 @@ func (v *Vault) Create(ctx context.Context, site string, client Client, set Set)
 	if err != nil {
 		return Ticket{}, nil, storeError(err)
 	}
+	v.keep(h, r, now)
 	return ticket, r.session(h.name), nil
 }
 
@@ -138,6 +171,7 @@ func (v *Vault) Fresh(ctx context.Context, site string, ticket Ticket) (*Session
 	if r.ended != "" {
 		return nil, &Ended{r.ended}
 	}
+	v.keep(h, r, now)
 	v.touch(ctx, h, r, now)
 	switch r.urgency(now) {
 	case refreshDue:
@@ -146,117 +180,6 @@ func (v *Vault) Fresh(ctx context.Context, site string, ticket Ticket) (*Session
 		v.refreshBehind(ctx, h, now)
 	}
 	return r.session(h.name), nil
-}
-
-// Revoke ends a session and leaves nothing of it, here and on every replica.
-// A session that is not there is no error.
-func (v *Vault) Revoke(ctx context.Context, ticket Ticket) error {
-	name := ticket.Name()
-	v.pauses.forget(name)
-	return storeError(v.store.Delete(ctx, name))
-}
-
-// load reads and opens a record. One that does not open is as good as absent:
-// damaged, of another site, or sealed with a key that is gone.
-func (v *Vault) load(ctx context.Context, h handle) (*record, error) {
-	stored, err := v.store.Load(ctx, h.name)
-	if err != nil {
-		return nil, storeError(err)
-	}
-	r, err := v.sealer.open(stored.Sealed, h.name, h.site, h.ticket)
-	if err != nil {
-		v.log.Warn("session record does not open", "session", h.name.Digest())
-		return nil, ErrAbsent
-	}
-	r.generation = stored.Generation
-	return r, nil
-}
-
-// maxConflicts bounds how often one change is tried against other writers.
-const maxConflicts = 8
-
-// update applies a change to the record as it is stored, against whoever else
-// writes it. The change may decline, which leaves the record as it is.
-func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool) (*record, error) {
-	for range maxConflicts {
-		r, err := v.load(ctx, h)
-		if err != nil || !change(r) {
-			return r, err
-		}
-		r.generation++
-		sealed, err := v.sealer.seal(r, h.name, h.site, h.ticket)
-		if err != nil {
-			return nil, err
-		}
-		err = v.store.Replace(ctx, h.name, Record{Generation: r.generation, Expires: r.expires, Sealed: sealed})
-		switch {
-		case err == nil:
-			return r, nil
-		case !errors.Is(err, ErrConflict):
-			return nil, storeError(err)
-		}
-	}
-	return nil, &Unavailable{Part: PartStore, Err: ErrConflict}
-}
-
-// end writes down why a session is over, so that every tab and replica says
-// the same and the provider is never asked again. Its tokens are dropped. A
-// store that does not answer costs no more than asking again next time.
-func (v *Vault) end(ctx context.Context, h handle, reason EndReason) {
-	_, err := v.update(ctx, h, func(r *record) bool {
-		if r.ended != "" {
-			return false
-		}
-		r.ended, r.tokens = reason, tokens{}
-		return true
-	})
-	if err != nil {
-		v.log.Warn("ending a session was not stored", "session", h.name.Digest(), "reason", reason, "error", err)
-		return
-	}
-	v.pauses.forget(h.name)
-	v.log.Info("session ended", "session", h.name.Digest(), "reason", reason)
-}
-
-// touchesPerIdle is how many times within the idle limit a use is written
-// down: a store write per request would be far too many.
-const touchesPerIdle = 20
-
-// touch notes that the session is in use, now and then, behind the request.
-func (v *Vault) touch(ctx context.Context, h handle, r *record, now time.Time) {
-	if now.Sub(r.lastUsed) < v.policy.Load().Idle/touchesPerIdle {
-		return
-	}
-	v.behind(ctx, "touch", h, func(ctx context.Context) (*record, error) {
-		return v.update(ctx, h, func(r *record) bool {
-			if r.ended != "" || now.Sub(r.lastUsed) < v.policy.Load().Idle/touchesPerIdle {
-				return false
-			}
-			r.lastUsed = now
-			return true
-		})
-	})
-}
-
-// isOver tells whether a session is past its limits. The idle limit is taken
-// with the slack that touch leaves, so that it never strikes early. Limits
-// that were shortened since hold for old sessions too.
-func (v *Vault) isOver(r *record, now time.Time) bool {
-	limits := v.policy.Load().Limits
-	idle := limits.Idle + limits.Idle/touchesPerIdle
-	return !now.Before(r.expires) || !now.Before(r.created.Add(limits.Lifetime)) || now.Sub(r.lastUsed) > idle ||
-		(r.refresh.IsEmpty() && !now.Before(r.tokenExpires))
-}
-
-// storeError sorts what a store said: certain answers as they are, anything
-// else as not knowing.
-func storeError(err error) error {
-	switch {
-	case err == nil, errors.Is(err, ErrAbsent), errors.Is(err, ErrFull):
-		return err
-	default:
-		return &Unavailable{Part: PartStore, RetryAfter: retryAfter(err), Err: err}
-	}
 }
 
 // Peek opens a session as it stands, without refreshing it and without
@@ -276,6 +199,14 @@ func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session,
 	}
 }
 
+// Revoke ends a session and leaves nothing of it, here and on every replica.
+// A session that is not there is no error.
+func (v *Vault) Revoke(ctx context.Context, ticket Ticket) error {
+	name := ticket.Name()
+	v.forget(name)
+	return storeError(v.store.Delete(ctx, name))
+}
+
 // Check tells whether the store answers.
 func (v *Vault) Check(ctx context.Context) error {
 	_, err := v.store.Load(ctx, Name{})
@@ -283,4 +214,142 @@ func (v *Vault) Check(ctx context.Context) error {
 		return nil
 	}
 	return storeError(err)
+}
+
+// forget drops what is remembered of a session that is over.
+func (v *Vault) forget(name Name) {
+	v.pauses.forget(name)
+	v.unsaved.drop(name)
+	v.keeper.drop(name)
+}
+
+// load reads and opens a record. One that does not open is as good as absent:
+// damaged, of another site, or sealed with a key that is gone.
+func (v *Vault) load(ctx context.Context, h handle) (*record, error) {
+	stored, err := v.store.Load(ctx, h.name)
+	if err != nil {
+		if errors.Is(err, ErrAbsent) {
+			v.forget(h.name)
+		}
+		return nil, storeError(err)
+	}
+	seal := v.sealer()
+	r, err := seal.open(stored.Sealed, h.name, h.site, h.ticket)
+	if err != nil {
+		v.log.Warn("session record does not open", "session", h.name.Digest())
+		return nil, ErrAbsent
+	}
+	r.generation = stored.Generation
+	v.unsaved.overlay(h.name, r)
+	return r, nil
+}
+
+// maxConflicts bounds how often one change is tried against other writers.
+const maxConflicts = 8
+
+// update applies a change to the record as it is stored, against whoever else
+// writes it. The change may decline, which leaves the record as it is.
+func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool) (*record, error) {
+	for range maxConflicts {
+		r, err := v.load(ctx, h)
+		if err != nil || !change(r) {
+			return r, err
+		}
+		r.generation++
+		seal := v.sealer()
+		sealed, err := seal.seal(r, h.name, h.site, h.ticket)
+		if err != nil {
+			return nil, err
+		}
+		err = v.store.Replace(ctx, h.name, Record{Generation: r.generation, Expires: r.expires, Sealed: sealed})
+		switch {
+		case err == nil:
+			if r.unsaved { // whatever was written, the pair went along
+				r.unsaved = false
+				v.unsaved.drop(h.name)
+			}
+			return r, nil
+		case !errors.Is(err, ErrConflict):
+			return nil, storeError(err)
+		}
+	}
+	return nil, &Unavailable{Part: PartStore, Err: ErrConflict}
+}
+
+// end writes down why a session is over, so that every tab and replica says
+// the same and the provider is never asked again. Its tokens are dropped. A
+// store that does not answer costs no more than asking again next time.
+func (v *Vault) end(ctx context.Context, h handle, reason EndReason) {
+	first := false
+	r, err := v.update(ctx, h, func(r *record) bool {
+		first = r.ended == ""
+		if first {
+			r.ended, r.tokens = reason, tokens{}
+		}
+		return first
+	})
+	switch {
+	case err != nil:
+		v.log.Warn("ending a session was not stored", "session", h.name.Digest(), "reason", reason, "error", err)
+	case first:
+		v.ended(r.info(h.name, h.site))
+	}
+}
+
+// ended drops what is remembered of a session and tells that it is over.
+func (v *Vault) ended(info Info) {
+	v.forget(info.Name)
+	v.log.Info("session ended", "session", info.Name.Digest(), "reason", info.Ended, "user", info.User, "tenant", info.Tenant,
+		"age", v.now().Sub(info.Created).Round(time.Second))
+	if observer := v.policy.Load().Observer; observer != nil {
+		observer.SessionEnded(info)
+	}
+}
+
+// touchesPerIdle is how many times within the idle limit a use is written
+// down: a store write per request would be far too many.
+const touchesPerIdle = 20
+
+// touch notes that the session is in use, now and then, behind the request.
+func (v *Vault) touch(ctx context.Context, h handle, r *record, now time.Time) {
+	if !v.isNoteworthy(r, now) {
+		return
+	}
+	v.behind(ctx, "touch", h, func(ctx context.Context) (*record, error) {
+		return v.update(ctx, h, func(r *record) bool {
+			if r.ended != "" || !v.isNoteworthy(r, now) {
+				return false
+			}
+			r.lastUsed = now
+			return true
+		})
+	})
+}
+
+func (v *Vault) isNoteworthy(r *record, now time.Time) bool {
+	return now.Sub(r.lastUsed) >= v.policy.Load().Idle/touchesPerIdle
+}
+
+// isOver tells whether a session is past its limits. The idle limit is taken
+// with the slack that touch leaves, so that it never strikes early. Limits
+// that were shortened since hold for old sessions too.
+func (v *Vault) isOver(r *record, now time.Time) bool {
+	limits := v.policy.Load().Limits
+	idle := limits.Idle + limits.Idle/touchesPerIdle
+	return !now.Before(r.expires) || !now.Before(r.created.Add(limits.Lifetime)) || now.Sub(r.lastUsed) > idle ||
+		(r.refresh.IsEmpty() && !now.Before(r.tokenExpires))
+}
+
+// storeError sorts what a store said: certain answers as they are, anything
+// else as not knowing.
+func storeError(err error) error {
+	var unavailable *Unavailable
+	switch {
+	case err == nil, errors.Is(err, ErrAbsent), errors.Is(err, ErrFull):
+		return err
+	case errors.As(err, &unavailable):
+		return unavailable
+	default:
+		return &Unavailable{Part: PartStore, RetryAfter: retryAfter(err), Err: err}
+	}
 }

@@ -1,0 +1,264 @@
+package tokens
+
+import (
+	"container/heap"
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	// maxKeeping bounds the background refreshes under way, so that they never
+	// crowd out those that somebody waits for.
+	maxKeeping = 16
+	// keeperNap is the longest the keeper sleeps: a clock that jumped, or a
+	// machine that was suspended, is noticed by then.
+	keeperNap = 30 * time.Second
+	// keeperRetry is how soon a refresh that failed is thought of again; pauses
+	// decide whether anything is sent.
+	keeperRetry = 5 * time.Second
+)
+
+// keeper refreshes sessions that nobody uses at the moment: OSC's refresh token
+// can die within two quiet hours, and people come back from lunch. It knows the
+// sessions this process has seen, and their tickets are nowhere but in its
+// memory; after a restart a session is kept again from its first request on.
+type keeper struct {
+	mu      sync.Mutex
+	known   map[Name]*kept
+	queue   keptQueue
+	wake    chan struct{}
+	stopped chan struct{} // closed to end the loop; nil while there is none
+	ended   chan struct{}
+}
+
+// kept is a session the keeper looks after.
+type kept struct {
+	handle       handle
+	lastUsed     time.Time
+	tokenExpires time.Time
+	due          time.Time
+	index        int // in the queue
+}
+
+// KeepAlive starts refreshing sessions in the background, until Close.
+func (v *Vault) KeepAlive() {
+	v.keeper.mu.Lock()
+	defer v.keeper.mu.Unlock()
+	if v.keeper.stopped == nil {
+		v.keeper.stopped, v.keeper.ended = make(chan struct{}), make(chan struct{})
+		go v.keepAlive(v.keeper.stopped, v.keeper.ended)
+	}
+}
+
+// Sessions is how many living sessions this process has seen and looks after.
+func (v *Vault) Sessions() int {
+	v.keeper.mu.Lock()
+	defer v.keeper.mu.Unlock()
+	return len(v.keeper.known)
+}
+
+// keep notes that a session is in use.
+func (v *Vault) keep(h handle, r *record, now time.Time) {
+	if r.refresh.IsEmpty() {
+		return
+	}
+	v.keeper.used(h, r, now)
+}
+
+func (k *keeper) used(h handle, r *record, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	entry := k.known[h.name]
+	if entry != nil && entry.tokenExpires.Equal(r.tokenExpires) {
+		entry.lastUsed = now
+		return
+	}
+	if entry == nil {
+		if k.known == nil {
+			k.known = map[Name]*kept{}
+		}
+		entry = &kept{handle: h, index: -1}
+		k.known[h.name] = entry
+	}
+	entry.lastUsed = now
+	k.schedule(entry, r)
+}
+
+// schedule plans the refresh of an entry for some time before requests would
+// begin to ask for it, with jitter: sessions that began together must not come
+// to the provider together, nor replicas to the same session.
+func (k *keeper) schedule(entry *kept, r *record) {
+	entry.tokenExpires = r.tokenExpires
+	k.enqueue(entry, r.tokenExpires.Add(-r.ahead()-jitter(r.earlier())))
+}
+
+// earlier is by how much the keeper may be ahead of requests.
+func (r *record) earlier() time.Duration { return r.ahead() / 2 }
+
+func jitter(most time.Duration) time.Duration {
+	if most <= 0 {
+		return 0
+	}
+	return rand.N(most)
+}
+
+func (k *keeper) enqueue(entry *kept, due time.Time) {
+	entry.due = due
+	if entry.index < 0 {
+		heap.Push(&k.queue, entry)
+	} else {
+		heap.Fix(&k.queue, entry.index)
+	}
+	if entry.index == 0 {
+		select {
+		case k.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (k *keeper) drop(name Name) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.remove(name)
+}
+
+func (k *keeper) remove(name Name) {
+	if entry := k.known[name]; entry != nil {
+		delete(k.known, name)
+		if entry.index >= 0 {
+			heap.Remove(&k.queue, entry.index)
+		}
+	}
+}
+
+// stop ends the loop and waits for it.
+func (k *keeper) stop() {
+	k.mu.Lock()
+	stopped, ended := k.stopped, k.ended
+	k.stopped = nil
+	k.mu.Unlock()
+	if stopped != nil {
+		close(stopped)
+		<-ended
+	}
+}
+
+// keepAlive is the keeper's loop.
+func (v *Vault) keepAlive(stopped <-chan struct{}, ended chan<- struct{}) {
+	defer close(ended)
+	slots := make(chan struct{}, maxKeeping)
+	for {
+		entry, wait := v.keeper.next(v.now(), v.policy.Load().Idle)
+		if entry == nil {
+			select {
+			case <-stopped:
+				return
+			case <-v.keeper.wake:
+			case <-time.After(wait):
+			}
+			continue
+		}
+		select {
+		case <-stopped:
+			return
+		case slots <- struct{}{}:
+		}
+		v.pending.begin()
+		go func() {
+			defer v.pending.end()
+			defer func() { <-slots }()
+			v.refreshKept(entry)
+		}()
+	}
+}
+
+// next takes the session that is due out of the queue, or says how long there
+// is none. Sessions nobody has used within the idle limit are let go.
+func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.queue) > 0 {
+		entry := k.queue[0]
+		if wait := entry.due.Sub(now); wait > 0 {
+			return nil, min(wait, keeperNap)
+		}
+		if now.Sub(entry.lastUsed) > idle {
+			k.remove(entry.handle.name)
+			continue
+		}
+		heap.Pop(&k.queue)
+		return entry, 0
+	}
+	return nil, keeperNap
+}
+
+// refreshKept refreshes one session and plans its next time.
+func (v *Vault) refreshKept(entry *kept) {
+	h := entry.handle
+	result := <-v.behind(context.Background(), "refresh", h, func(ctx context.Context) (*record, error) {
+		r, err := v.load(ctx, h)
+		if err != nil || r.ended != "" {
+			return r, err
+		}
+		if v.isOver(v.withUse(r, entry), v.now()) {
+			v.end(ctx, h, EndExpired)
+			return r, ErrAbsent
+		}
+		return v.refresh(ctx, h, r.earlier())
+	})
+	r, _ := result.Val.(*record)
+	v.keeper.mu.Lock()
+	defer v.keeper.mu.Unlock()
+	if v.keeper.known[h.name] != entry {
+		return // signed out meanwhile
+	}
+	switch {
+	case result.Err == nil && r.ended == "" && !r.unsaved:
+		v.keeper.schedule(entry, r)
+	case result.Err == nil && r.ended != "":
+		v.keeper.remove(h.name)
+	default:
+		v.keeper.enqueue(entry, v.now().Add(keeperRetry+jitter(keeperRetry)))
+	}
+}
+
+// withUse is the record with the use this process knows of: what is stored may
+// be older by a twentieth of the idle limit.
+func (v *Vault) withUse(r *record, entry *kept) *record {
+	v.keeper.mu.Lock()
+	defer v.keeper.mu.Unlock()
+	used := *r
+	if entry.lastUsed.After(used.lastUsed) {
+		used.lastUsed = entry.lastUsed
+	}
+	return &used
+}
+
+// keptQueue is a heap, soonest first.
+type keptQueue []*kept
+
+func (q keptQueue) Len() int           { return len(q) }
+func (q keptQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q keptQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push is for package heap.
+func (q *keptQueue) Push(x any) {
+	entry := x.(*kept)
+	entry.index = len(*q)
+	*q = append(*q, entry)
+}
+
+// Pop is for package heap.
+func (q *keptQueue) Pop() any {
+	last := len(*q) - 1
+	entry := (*q)[last]
+	(*q)[last], entry.index = nil, -1
+	*q = (*q)[:last]
+	return entry
+}

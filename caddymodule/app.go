@@ -52,7 +52,8 @@ type App struct {
 	// Default: osc-gateway.
 	ClientName string `json:"client_name,omitempty"`
 
-	// Where sessions are kept.
+	// Where sessions are kept: memory, file or redis. Default: file, in Caddy's
+	// data directory.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=osc_auth.stores inline_key=backend"`
 
 	// Master keys, newest first: the first one seals, all open. 32 random bytes
@@ -68,8 +69,12 @@ type App struct {
 
 	provider *osc.Provider
 	client   tokens.Client
+	keys     *tokens.KeyRing // nil: the one in Caddy's storage
+	observer *observer
 	runtime  *runtime
-	poolKey  poolKey
+	safe     *safe
+	poolKey  string
+	holds    bool // a reference to the runtime
 	log      *slog.Logger
 }
 
@@ -89,12 +94,25 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionClient(); err != nil {
 		return err
 	}
-	provider, err := osc.New(osc.Config{Issuer: a.Issuer, Log: a.log})
+	var err error
+	if a.keys, err = a.configuredKeys(); err != nil {
+		return err
+	}
+	if a.observer, err = newObserver(ctx); err != nil {
+		return err
+	}
+	if err := registerMetrics(ctx); err != nil {
+		return err
+	}
+	a.provider, err = osc.New(osc.Config{Issuer: a.Issuer, Log: a.log, Observe: observeProvider})
 	if err != nil {
 		return err
 	}
-	a.provider = provider
-	return a.provisionRuntime(ctx)
+	if err := a.provisionRuntime(ctx); err != nil {
+		return err
+	}
+	a.safe = &safe{runtime: a.runtime, storage: ctx.Storage(), log: a.log, keys: a.keys}
+	return nil
 }
 
 func (a *App) setDefaults() error {
@@ -186,7 +204,7 @@ func (a *App) credential(option, configured string, variables ...string) (string
 // store, so that the first visitor does not wait for it.
 func (a *App) Start() error {
 	a.runtime.adopt(a.settings())
-	a.runtime.warmUp(a.log)
+	go a.safe.warmUp()
 	return nil
 }
 
@@ -194,12 +212,12 @@ func (a *App) Start() error {
 func (a *App) Stop() error { return nil }
 
 // Cleanup gives the shared runtime back. It may be called for an app whose
-// Provision failed half-way.
+// Provision failed half-way, and the app's handlers may still be serving.
 func (a *App) Cleanup() error {
-	if a.runtime == nil {
+	if !a.holds {
 		return nil
 	}
-	a.runtime = nil
+	a.holds = false
 	_, err := runtimes.Delete(a.poolKey)
 	return err
 }
@@ -210,6 +228,7 @@ func (a *App) settings() settings {
 	return settings{
 		provider: a.provider, client: a.client, clientName: a.ClientName,
 		limits: tokens.Limits{Idle: time.Duration(a.IdleTimeout), Lifetime: time.Duration(a.SessionLifetime)},
+		keys:   a.keys, observer: a.observer,
 	}
 }
 

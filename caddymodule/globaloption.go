@@ -22,7 +22,7 @@ import (
 //	    client_id        <id>
 //	    client_secret    <secret>
 //	    client_name      <name>
-//	    store            memory [<max_sessions>]
+//	    store            memory [<max_sessions>] | file [<path>] | redis <address>
 //	    key              <key...>
 //	    idle_timeout     <duration>
 //	    session_lifetime <duration>
@@ -101,7 +101,7 @@ func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	id := "osc_auth.stores." + name
 	if _, err := caddy.GetModule(id); err != nil {
-		return d.Errf("store: there is no store %q", name)
+		return d.Errf("store: expected memory, file or redis, got %q", name)
 	}
 	module, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {

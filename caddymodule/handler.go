@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -101,10 +102,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Name: h.Cookie, SameSite: sameSiteMode(h.SameSite), Lifetime: time.Duration(h.app.SessionLifetime), FlowAge: flowAge,
 	}
 	h.gate = gate.New(gate.Config{
-		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.runtime,
+		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
 		Clients: h.app.runtime.clients, Provider: h.app.provider, Cookies: jar, Pages: pages.New(""),
 		Hygiene:  upstream.NewHygiene(upstream.Rules{TokenHeaders: tokenHeaders, SessionCookies: jar.Owns}),
-		Observer: observer{}, Original: originalTarget, Log: log,
+		Observer: h.app.observer, Original: originalTarget, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),
 		InPlace:            h.Inject == injectRequest,
 	})
@@ -177,7 +178,18 @@ func checkPublicURL(raw string) (string, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	// The access log has the query, and the callback's holds the authorization
+	// code. The gate writes a line of its own about it, without.
+	if _, original := originalTarget(r); h.isCallback(original.Path) {
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
+	blankPlaceholders(r)
 	return h.gate.ServeHTTP(w, r, next)
+}
+
+func (h *Handler) isCallback(path string) bool {
+	rest, ours := strings.CutPrefix(path, h.Endpoints)
+	return ours && rest == "/callback"
 }
 
 // originalTarget is what the browser asked for, before any rewrite.

@@ -148,16 +148,20 @@ func (p *Policy) provision(ctx caddy.Context, site RouteOptions) (*gate.Route, e
 	if len(p.Tenants) > 0 && !mode.Protected() {
 		return nil, fmt.Errorf("tenants on a %s route would keep nobody out: make it required or api", p.Mode)
 	}
-	for _, tenant := range p.Tenants {
-		if !tenantName.MatchString(tenant) {
-			return nil, fmt.Errorf("tenants: %q is not a workspace's name", tenant)
+	tenants := make([]string, len(p.Tenants))
+	var err error
+	for i, tenant := range p.Tenants {
+		if tenants[i], err = resolve("tenants", tenant); err != nil {
+			return nil, err
+		}
+		if !tenantName.MatchString(tenants[i]) {
+			return nil, fmt.Errorf("tenants: %q is not a workspace's name", tenants[i])
 		}
 	}
-	var err error
 	if p.matchers, err = loadMatchers(ctx, p, "MatcherSetsRaw"); err != nil {
 		return nil, err
 	}
-	return p.RouteOptions.over(site).route(mode, p.Tenants)
+	return p.RouteOptions.over(site).route(mode, tenants)
 }
 
 // loadMatchers loads the matchers a field holds; none matches everything.

@@ -10,6 +10,7 @@ func init() {
 	caddy.RegisterModule(Handler{})
 	caddy.RegisterModule(Transport{})
 	caddy.RegisterModule(MemoryStore{})
+	caddy.RegisterModule(AdminAPI{})
 
 	httpcaddyfile.RegisterGlobalOption("osc_auth", parseGlobalOption)
 	httpcaddyfile.RegisterDirective("osc_auth", parseAuthDirective)

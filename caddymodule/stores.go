@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"log/slog"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -10,10 +11,14 @@ import (
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
 
-// storeOpener is what a module in the namespace osc_auth.stores does. Opening
-// may touch disk or network, so it is not done while provisioning.
+// storeOpener is what a module in the namespace osc_auth.stores does.
 type storeOpener interface {
-	OpenStore() (tokens.Store, error)
+	// identity tells stores apart: two configurations of the same one share it.
+	// It holds no secret.
+	identity() (string, error)
+	// openStore may touch disk or network, so it is not called while
+	// provisioning.
+	openStore(log *slog.Logger) (tokens.Store, error)
 }
 
 // MemoryStore keeps sessions in this process: they survive reloads of the
@@ -29,8 +34,9 @@ func (MemoryStore) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "osc_auth.stores.memory", New: func() caddy.Module { return new(MemoryStore) }}
 }
 
-// OpenStore makes the store.
-func (s *MemoryStore) OpenStore() (tokens.Store, error) {
+func (s *MemoryStore) identity() (string, error) { return "memory " + strconv.Itoa(s.MaxSessions), nil }
+
+func (s *MemoryStore) openStore(*slog.Logger) (tokens.Store, error) {
 	return stores.NewMemory(s.MaxSessions, nil), nil
 }
 
@@ -46,13 +52,7 @@ func (s *MemoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		s.MaxSessions = number
 	}
-	if err := noMore(d); err != nil {
-		return err
-	}
-	if d.NextBlock(d.Nesting()) {
-		return d.Err("store memory takes no block")
-	}
-	return nil
+	return noMore(d)
 }
 
 var (

@@ -87,7 +87,7 @@ func bound(name string, site Site) string { return name + "|" + site.Origin }
 // upstream could read it: with or without a prefix, in any case.
 func (c Config) Owns(name string) bool {
 	name = strings.TrimSpace(name)
-	for _, prefix := range []string{hostPrefix, "__Secure-", "__Host-Http-", "__Http-"} {
+	for _, prefix := range []string{"__Host-Http-", hostPrefix, "__Secure-", "__Http-"} {
 		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			name = name[len(prefix):]
 			break
@@ -112,13 +112,14 @@ func set(h http.Header, cookie http.Cookie, value string, age time.Duration) {
 }
 
 // values are all values sent under a name: two are a sign of somebody else's
-// cookie beside ours.
+// cookie beside ours. Only the white space of RFC 6265 §5.4 is taken off names:
+// one that begins with any other is not ours, and browsers let everybody set it.
 func values(r *http.Request, name string) (found []string) {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
-			if key, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && key == name {
+			if key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok && key == name {
 				found = append(found, value)
 			}
 		}

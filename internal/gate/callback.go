@@ -111,7 +111,7 @@ func (g *Gate) strayCallback(w http.ResponseWriter, r *http.Request, desk *desk,
 		return g.refuse(w, r, refusal{reason: pages.StateMismatch})
 	}
 	if ticket, _ := desk.jar.Session(r, site); !ticket.IsZero() {
-		_, err := desk.vault.Peek(r.Context(), site.Origin, ticket)
+		_, err := desk.vault.Peek(r.Context(), g.realm(site), ticket)
 		if why := g.sessionRefusal(err); err != nil && !why.challenge {
 			return g.refuse(w, r, *why)
 		}
@@ -152,8 +152,11 @@ type finishing struct {
 
 // finish exchanges the code and signs the browser in.
 func (g *Gate) finish(w http.ResponseWriter, r *http.Request, f finishing) error {
-	client, ok := g.cfg.Clients.ByID(f.flow.ClientID)
-	if !ok { // registered by a process that is gone
+	client, found, err := g.cfg.Clients.ByID(r.Context(), f.flow.RedirectURI, f.flow.ClientID)
+	switch {
+	case err != nil:
+		return g.refuse(w, r, providerRefusal(err))
+	case !found: // registered by a process that is gone
 		return g.startOver(w, r, f, refusal{reason: pages.FlowExpired})
 	}
 	signedIn, err := g.signIns.once(r.Context(), f.query.state, g.cfg.Now, func(ctx context.Context) (*signedIn, error) {
@@ -164,7 +167,7 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request, f finishing) error
 	switch {
 	case errors.Is(err, tokens.ErrClientUnknown):
 		why := refusal{reason: pages.ProviderError, cause: err, hint: clientHint}
-		if g.cfg.Clients.Forget(client.ID) {
+		if g.cfg.Clients.Forget(r.Context(), f.flow.RedirectURI, client.ID) {
 			return g.startOver(w, r, f, why)
 		}
 		f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
@@ -197,24 +200,22 @@ func (g *Gate) exchange(ctx context.Context, client tokens.Client, f finishing) 
 	if err != nil {
 		return nil, err
 	}
-	ticket, session, err := f.desk.vault.Create(ctx, f.site.Origin, client, set)
+	ticket, session, err := f.desk.vault.Create(ctx, g.realm(f.site), client, set)
 	if err != nil {
 		return nil, err
 	}
 	g.cfg.Log.Info("signed in", "session", session.Name.Digest(), "user", session.User, "tenant", session.Tenant)
+	g.cfg.Observer.SignIn("ok", session)
 	return &signedIn{ticket: ticket, session: session}, nil
 }
 
 // exchangeRefusal is what a failed exchange means to a visitor.
 func exchangeRefusal(err error) refusal {
-	var unavailable *tokens.Unavailable
 	switch {
 	case errors.Is(err, tokens.ErrRejected): // too late, used before, or another browser's code
 		return refusal{reason: pages.FlowExpired, cause: err}
 	case errors.Is(err, tokens.ErrFull):
 		return refusal{reason: pages.TooManySessions, cause: err}
-	case errors.As(err, &unavailable):
-		return refusal{reason: pages.StoreUnavailable, retryAfter: unavailable.RetryAfter, cause: err}
 	default:
 		return providerRefusal(err)
 	}

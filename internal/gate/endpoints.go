@@ -94,6 +94,7 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 			return g.refuse(w, r, *g.unavailable(err))
 		}
 		g.cfg.Log.Info("signed out", "session", ticket.Name().Digest())
+		g.cfg.Observer.SignedOut(ticket.Name())
 	}
 	desk.jar.ClearSession(w.Header(), site)
 	// "cookies" here would clear those of the whole registrable domain, OSC's
@@ -135,7 +136,7 @@ func (g *Gate) session(w http.ResponseWriter, r *http.Request) error {
 	if ticket.IsZero() {
 		return writeJSON(w, http.StatusOK, answer)
 	}
-	session, err := desk.vault.Peek(r.Context(), site.Origin, ticket)
+	session, err := desk.vault.Peek(r.Context(), g.realm(site), ticket)
 	if err != nil {
 		why := g.sessionRefusal(err)
 		if !why.challenge {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -48,10 +49,21 @@ type Origins interface {
 	Origin(r *http.Request) (cookies.Site, error)
 }
 
-// Observer is told what the rest of the server should know.
+// Observer is told what the rest of the server should know. Its methods must
+// return at once.
 type Observer interface {
-	SignedIn(r *http.Request, session *tokens.Session)
+	// Entered tells whose request it is that goes on to the next handler.
+	Entered(r *http.Request, session *tokens.Session)
+	// Refused tells why a request does not.
 	Refused(r *http.Request, reason pages.Reason)
+	// Request tells what came of a request: passed, anonymous, challenged,
+	// refused or unavailable.
+	Request(policy, outcome string)
+	// SignIn tells how a sign-in that came back from the provider ended: ok, with
+	// its session, or a reason.
+	SignIn(result string, session *tokens.Session)
+	// SignedOut tells of a session that was signed out.
+	SignedOut(name tokens.Name)
 }
 
 // Original returns a request's target as the browser sent it, before anything
@@ -64,12 +76,15 @@ type Config struct {
 	Routes    Routes
 	Origins   Origins
 	Safe      Safe
-	Clients   Clients
-	Provider  Provider
-	Cookies   cookies.Config
-	Hygiene   *upstream.Hygiene
-	Pages     *pages.Pages
-	Observer  Observer
+	// Realm is whose sessions these are, such as the provider's issuer: those of
+	// another open nothing here.
+	Realm    string
+	Clients  Clients
+	Provider Provider
+	Cookies  cookies.Config
+	Hygiene  *upstream.Hygiene
+	Pages    *pages.Pages
+	Observer Observer
 	// StripAuthorization says that some route of the site sends the token in
 	// Authorization, so that no client's may pass on any.
 	StripAuthorization bool
@@ -122,24 +137,50 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, cause: err})
 	}
 	if route.Mode == Public {
+		g.cfg.Observer.Request(route.Mode.String(), outcomePassed)
 		return g.pass(w, r, next, nil)
 	}
 	delete(r.Header, "Authorization")
-	session, refused := g.admit(w, r, route)
+	session, refused := g.admit(r, route)
+	g.cfg.Observer.Request(route.Mode.String(), outcome(route, refused))
 	switch {
 	case refused != nil && refused.challenge && route.Mode == Optional:
-		return g.pass(w, r, next, &upstream.Injection{Hygiene: g.cfg.Hygiene})
+		return g.pass(w, r, next, nil)
 	case refused != nil && refused.challenge:
 		return g.challenge(w, r, route, *refused)
 	case refused != nil:
 		return g.refuse(w, r, *refused)
 	}
-	g.cfg.Observer.SignedIn(r, session)
+	g.cfg.Observer.Entered(r, session)
 	return g.pass(w, r, next, g.injection(route, session))
 }
 
+// What can come of a request.
+const (
+	outcomePassed      = "passed"
+	outcomeAnonymous   = "anonymous"
+	outcomeChallenged  = "challenged"
+	outcomeRefused     = "refused"
+	outcomeUnavailable = "unavailable"
+)
+
+func outcome(route *Route, refused *refusal) string {
+	switch {
+	case refused == nil:
+		return outcomePassed
+	case refused.challenge && route.Mode == Optional:
+		return outcomeAnonymous
+	case refused.challenge:
+		return outcomeChallenged
+	case refused.reason.Status() == http.StatusServiceUnavailable:
+		return outcomeUnavailable
+	default:
+		return outcomeRefused
+	}
+}
+
 // admit finds out whose request it is and whether the route lets them in.
-func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*tokens.Session, *refusal) {
+func (g *Gate) admit(r *http.Request, route *Route) (*tokens.Session, *refusal) {
 	desk, err := g.open(r.Context())
 	if err != nil {
 		return nil, g.unavailable(err)
@@ -158,7 +199,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*tok
 	case browser.CrossOriginResource:
 		return nil, &refusal{reason: pages.CrossOrigin, challenge: route.Mode == Optional}
 	}
-	session, err := desk.vault.Fresh(r.Context(), site.Origin, ticket)
+	session, err := desk.vault.Fresh(r.Context(), g.realm(site), ticket)
 	if err != nil {
 		return nil, g.sessionRefusal(err)
 	}
@@ -168,17 +209,15 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*tok
 	return session, nil
 }
 
+// realm is what sessions of a site are bound to.
+func (g *Gate) realm(site cookies.Site) string { return site.Origin + " " + g.cfg.Realm }
+
 // lets tells whether the route is for a tenant.
 func (r *Route) lets(tenant string) bool {
-	if len(r.Tenants) == 0 {
-		return true
+	if len(r.Tenants) > 0 && !slices.Contains(r.Tenants, tenant) {
+		return false
 	}
-	for _, allowed := range r.Tenants {
-		if allowed == tenant {
-			return true
-		}
-	}
-	return false
+	return !slices.ContainsFunc(r.others, func(other *Route) bool { return !other.lets(tenant) })
 }
 
 // injection is what the upstream is told of a session.

@@ -59,6 +59,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 	}
 	if _, original := g.cfg.Original(r); original.Path == g.path(pathCallback) {
 		view.RetryURL = g.path(pathSignIn) // a callback's own address works once
+		g.cfg.Observer.SignIn(string(why.reason), nil)
 	}
 	if why.reason == pages.TenantForbidden {
 		view.SignOutURL = g.path(pathSignOut)

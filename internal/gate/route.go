@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/http"
+	"slices"
 )
 
 // Mode is what a route asks of a visitor.
@@ -32,6 +33,9 @@ type Route struct {
 	Identity bool
 	// CrossOrigin are further origins whose pages may send unsafe requests.
 	CrossOrigin []string
+	// others are routes that other readings of the same path are on and that
+	// name tenants too: who gets through is let in by all of them.
+	others []*Route
 }
 
 // strictness orders routes by what they ask. Routes that name tenants ask more
@@ -117,7 +121,7 @@ func (t *Table) Strictest() int { return t.strictest }
 // behind in placeholders is of it.
 func (g *Gate) route(r *http.Request) (*Route, error) {
 	own, _, err := g.cfg.Routes.Route(r)
-	if err != nil || own.strictness() >= g.cfg.Routes.Strictest() {
+	if err != nil || own.strictness() >= g.cfg.Routes.Strictest() && len(own.Tenants) == 0 {
 		return own, err
 	}
 	strictest := own
@@ -128,14 +132,28 @@ func (g *Gate) route(r *http.Request) (*Route, error) {
 		}
 		// A slash at the end makes a difference only where a route is named by
 		// it: "/app" is "/app/" to many, but "public /robots.txt" is meant.
-		if other.strictness() > strictest.strictness() && (named || !reading.slashed) {
-			strictest = other
+		if named || !reading.slashed {
+			strictest = stricter(strictest, other)
 		}
 	}
 	if _, _, err := g.cfg.Routes.Route(r); err != nil {
 		return nil, err
 	}
 	return strictest, nil
+}
+
+// stricter is the route that asks more; where both name tenants, one that asks
+// what both ask.
+func stricter(a, b *Route) *Route {
+	switch {
+	case b.strictness() > a.strictness():
+		return b
+	case b == a, len(a.Tenants) == 0, len(b.Tenants) == 0, slices.Contains(a.others, b):
+		return a
+	}
+	both := *a
+	both.others = append(slices.Clone(a.others), b)
+	return &both
 }
 
 // withPath is the request as a reader of path would see it.

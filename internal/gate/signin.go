@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,8 +19,8 @@ import (
 // Clients are the OAuth clients the gateway may act as; osc.Clients is one.
 type Clients interface {
 	For(ctx context.Context, redirectURI string) (tokens.Client, error)
-	ByID(id string) (tokens.Client, bool)
-	Forget(id string) (dynamic bool)
+	ByID(ctx context.Context, redirectURI, id string) (client tokens.Client, found bool, err error)
+	Forget(ctx context.Context, redirectURI, id string) (dynamic bool)
 	Exchange(ctx context.Context, client tokens.Client, code, verifier, redirectURI string) (tokens.Set, error)
 }
 
@@ -103,8 +104,13 @@ func (g *Gate) returnURL(flow cookies.Flow) string {
 	return browser.ReturnPath(flow.ReturnTo, g.cfg.Endpoints)
 }
 
-// providerRefusal is what a failed call to the provider means to a visitor.
+// providerRefusal is what a failed call to the provider, or to the store its
+// clients are kept in, means to a visitor.
 func providerRefusal(err error) refusal {
+	var unavailable *tokens.Unavailable
+	if errors.As(err, &unavailable) && unavailable.Part == tokens.PartStore {
+		return refusal{reason: pages.StoreUnavailable, retryAfter: unavailable.RetryAfter, cause: err}
+	}
 	if osc.IsMalformed(err) {
 		return refusal{reason: pages.ProviderError, cause: err}
 	}

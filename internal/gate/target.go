@@ -145,7 +145,11 @@ func readings(u *url.URL) []reading {
 			add(path, false)
 			add(strings.TrimSuffix(path, "/")+"/", true)
 		}
-		decoded = decodeOnce(decoded)
+		once := decodeOnce(decoded)
+		if once == decoded {
+			break
+		}
+		decoded = once
 	}
 	return out
 }
@@ -170,6 +174,9 @@ func spellings(path string) []string {
 func backslashes(path string) string { return lookalikes.Replace(path) }
 
 func withoutParameters(path string) string {
+	if strings.IndexByte(path, ';') < 0 {
+		return path
+	}
 	return mapSegments(path, func(segment string) string {
 		segment, _, _ = strings.Cut(segment, ";")
 		return segment

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,10 +25,9 @@ const (
 	unknownAge = 30 * time.Minute
 	// registerPause is the least time between two attempts after a failure.
 	registerPause = 5 * time.Second
-	// keepReplaced is how long a replaced registration still finishes flows.
-	keepReplaced = 20 * time.Minute
-	// maxRegistrations bounds what is kept: one per redirect URI of the sites,
-	// and those being replaced.
+	// registerTimeout bounds a registration with everything around it.
+	registerTimeout = 30 * time.Second
+	// maxRegistrations bounds the redirect URIs clients are kept for.
 	maxRegistrations = 256
 )
 
@@ -45,8 +45,8 @@ type Clients struct {
 	configured  tokens.Client // ID "" for none
 	name        string
 	provider    *Provider
-	current     map[string]Registration // by redirect URI
-	replaced    map[string]Registration // by client id: still finishing flows
+	shelf       Shelf // nil: registrations are kept in this process only
+	registered  map[string]registrations
 	failedUntil map[string]pausedRegistration
 	registering singleflight.Group
 }
@@ -64,10 +64,7 @@ func NewClients(now func() time.Time, log *slog.Logger) *Clients {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Clients{
-		now: now, log: log, current: map[string]Registration{}, replaced: map[string]Registration{},
-		failedUntil: map[string]pausedRegistration{},
-	}
+	return &Clients{now: now, log: log, registered: map[string]registrations{}, failedUntil: map[string]pausedRegistration{}}
 }
 
 // Adopt makes provider the one to register with, and configured (ID "" for
@@ -78,31 +75,47 @@ func (c *Clients) Adopt(provider *Provider, configured tokens.Client, name strin
 	defer c.mu.Unlock()
 	if c.provider != nil && c.provider.Issuer() != provider.Issuer() {
 		// What one provider registered, another does not know.
-		clear(c.current)
-		clear(c.replaced)
+		clear(c.registered)
 		clear(c.failedUntil)
 	}
 	c.provider, c.configured, c.name = provider, configured, name
+}
+
+// KeepOn has registrations kept on a shelf, which replicas may share.
+func (c *Clients) KeepOn(shelf Shelf) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shelf = shelf
+}
+
+// current is what the present configuration says.
+func (c *Clients) current() (*Provider, Shelf, string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.provider, c.shelf, c.name
 }
 
 // For returns the client for a redirect URI, registering one where there is
 // none or the one there is ends soon. However many ask, one call is made.
 func (c *Clients) For(ctx context.Context, redirectURI string) (tokens.Client, error) {
 	c.mu.Lock()
-	configured, known := c.configured, c.current[redirectURI]
-	paused, isPaused := c.failedUntil[redirectURI]
+	configured := c.configured
+	known, usable := c.registered[redirectURI].usable(c.now())
+	paused := c.failedUntil[redirectURI]
 	c.mu.Unlock()
 	switch {
 	case configured.ID != "":
 		return configured, nil
-	case known.Client.ID != "" && known.usable(c.now()):
+	case usable:
 		return known.Client, nil
-	case isPaused && c.now().Before(paused.until):
+	case c.now().Before(paused.until):
 		return tokens.Client{}, paused.err
 	}
 	// Detached: the registration is kept, also when the first to ask leaves.
 	done := c.registering.DoChan(redirectURI, func() (any, error) {
-		return c.register(context.WithoutCancel(ctx), redirectURI)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), registerTimeout)
+		defer cancel()
+		return c.register(ctx, redirectURI)
 	})
 	select {
 	case <-ctx.Done():
@@ -115,104 +128,96 @@ func (c *Clients) For(ctx context.Context, redirectURI string) (tokens.Client, e
 
 func (c *Clients) register(ctx context.Context, redirectURI string) (tokens.Client, error) {
 	c.mu.Lock()
-	known, provider, name := c.current[redirectURI], c.provider, c.name
+	known, usable := c.registered[redirectURI].usable(c.now())
 	paused, full := c.failedUntil[redirectURI], c.isFull(redirectURI)
 	c.mu.Unlock()
-	switch now := c.now(); { // somebody may have been faster
-	case known.Client.ID != "" && known.usable(now):
+	switch { // somebody may have been faster
+	case usable:
 		return known.Client, nil
-	case now.Before(paused.until):
+	case c.now().Before(paused.until):
 		return tokens.Client{}, paused.err
 	case full:
 		return tokens.Client{}, ErrTooManyClients
 	}
-	registered, err := provider.Register(ctx, name, redirectURI)
+	registered, err := c.registerOnce(ctx, redirectURI)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		pause := registerPause
-		var failed *Error
-		if errors.As(err, &failed) {
-			pause = max(pause, failed.RetryAfter())
-		}
-		c.failedUntil[redirectURI] = pausedRegistration{until: c.now().Add(pause), err: err}
-		c.log.Warn("registering with the provider failed", "redirect_uri", redirectURI, "error", err)
+		c.pause(redirectURI, err)
 		return tokens.Client{}, err
 	}
 	if c.isFull(redirectURI) {
 		return tokens.Client{}, ErrTooManyClients
 	}
 	delete(c.failedUntil, redirectURI)
-	c.retire(redirectURI)
-	c.current[redirectURI] = registered
-	c.log.Info("registered with the provider", "redirect_uri", redirectURI, "client_id", registered.Client.ID)
-	return registered.Client, nil
+	c.registered[redirectURI] = registered
+	return registered[0].Client, nil
+}
+
+// pause keeps a failing registration from being tried for every visitor.
+func (c *Clients) pause(redirectURI string, err error) {
+	now := c.now()
+	for other, paused := range c.failedUntil {
+		if !now.Before(paused.until) {
+			delete(c.failedUntil, other)
+		}
+	}
+	if len(c.failedUntil) < maxRegistrations {
+		c.failedUntil[redirectURI] = pausedRegistration{until: now.Add(max(registerPause, RetryAfter(err))), err: err}
+	}
+	c.log.Warn("registering with the provider failed", "redirect_uri", redirectURI, "error", err)
 }
 
 // isFull tells whether there is no room for a redirect URI that has no client.
 func (c *Clients) isFull(redirectURI string) bool {
-	_, there := c.current[redirectURI]
-	return !there && len(c.current) >= maxRegistrations
+	_, there := c.registered[redirectURI]
+	return !there && len(c.registered) >= maxRegistrations
 }
 
-// usable tells whether new sign-ins may begin with the registration.
-func (r Registration) usable(now time.Time) bool {
-	switch {
-	case r.Forever:
-		return true
-	case r.Expires.After(r.Created): // an end before the beginning says nothing
-		ahead := min(renewAhead, r.Expires.Sub(r.Created)/2)
-		return now.Before(r.Expires.Add(-ahead))
-	default:
-		return now.Before(r.Created.Add(unknownAge))
-	}
-}
-
-// ByID returns the client a flow began with, as long as it may still finish.
-func (c *Clients) ByID(id string) (tokens.Client, bool) {
+// ByID returns the client a flow to a redirect URI began with, as long as it
+// may still finish. False where nobody knows it any more; an error where the
+// shelf does not answer.
+func (c *Clients) ByID(ctx context.Context, redirectURI, id string) (tokens.Client, bool, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if id != "" && c.configured.ID == id {
-		return c.configured, true
+	configured := c.configured
+	known := c.registered[redirectURI]
+	c.mu.Unlock()
+	if id != "" && configured.ID == id {
+		return configured, true, nil
 	}
-	for _, registered := range c.current {
-		if registered.Client.ID == id {
-			return registered.Client, true
-		}
+	if found, there := known.find(id); there {
+		return found.Client, true, nil
 	}
-	registered, there := c.replaced[id]
-	return registered.Client, there
+	stored, _, err := c.read(ctx, redirectURI) // another replica may have begun the flow
+	if err != nil {
+		return tokens.Client{}, false, err
+	}
+	found, there := stored.find(id)
+	return found.Client, there, nil
 }
 
 // Forget drops a registration the provider does not know any more, so that the
 // next sign-in registers anew. False for the configured client, which only the
 // operator can mend.
-func (c *Clients) Forget(id string) bool {
+func (c *Clients) Forget(ctx context.Context, redirectURI, id string) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.configured.ID == id {
+	configured := c.configured.ID == id
+	c.registered[redirectURI] = c.registered[redirectURI].without(id)
+	if len(c.registered[redirectURI]) == 0 {
+		delete(c.registered, redirectURI)
+	}
+	c.mu.Unlock()
+	if configured {
 		return false
 	}
-	for redirectURI, registered := range c.current {
-		if registered.Client.ID == id {
-			delete(c.current, redirectURI)
-		}
+	stored, generation, err := c.read(ctx, redirectURI)
+	if err == nil && slices.ContainsFunc(stored, func(r Registration) bool { return r.Client.ID == id }) {
+		err = c.write(ctx, redirectURI, stored.without(id), generation)
 	}
-	delete(c.replaced, id)
+	if err != nil {
+		c.log.Warn("a registration the provider forgot is still kept", "redirect_uri", redirectURI, "error", err)
+	}
 	return true
-}
-
-// retire moves a registration out of the way of its successor.
-func (c *Clients) retire(redirectURI string) {
-	now := c.now()
-	for id, old := range c.replaced {
-		if now.Sub(old.Created) > keepReplaced+unknownAge && (old.Expires.IsZero() || now.After(old.Expires)) {
-			delete(c.replaced, id)
-		}
-	}
-	if old, there := c.current[redirectURI]; there && len(c.replaced) < maxRegistrations {
-		c.replaced[old.Client.ID] = old
-	}
 }
 
 // Refresh trades a refresh token with the client that got it. The configured
@@ -230,8 +235,6 @@ func (c *Clients) Refresh(ctx context.Context, client tokens.Client, refresh sec
 
 // Exchange trades a code with the client its flow began with.
 func (c *Clients) Exchange(ctx context.Context, client tokens.Client, code, verifier, redirectURI string) (tokens.Set, error) {
-	c.mu.Lock()
-	provider := c.provider
-	c.mu.Unlock()
+	provider, _, _ := c.current()
 	return provider.Exchange(ctx, client, code, verifier, redirectURI)
 }

@@ -224,7 +224,7 @@ func TestRegistrationsAreBoundedHoweverManyAskAtOnce(t *testing.T) {
 		synctest.Wait()
 		close(release)
 		callers.Wait()
-		if got := len(c.current); got != maxRegistrations {
+		if got := len(c.registered); got != maxRegistrations {
 			t.Errorf("%d registrations are kept, want %d", got, maxRegistrations)
 		}
 	})

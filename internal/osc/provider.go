@@ -33,6 +33,9 @@ type Config struct {
 	Now       func() time.Time  // default time.Now
 	Log       *slog.Logger      // default: nowhere
 	Transport http.RoundTripper // default: one of our own
+	// Observe is told of every call: the status, 0 for no answer, and how long
+	// it took. It must return at once. Default: nobody is told.
+	Observe func(endpoint Endpoint, status int, took time.Duration)
 }
 
 // Provider is OSC's authorization server, seen by a client.
@@ -42,6 +45,7 @@ type Provider struct {
 	now    func() time.Time
 	log    *slog.Logger
 	calls  *semaphore.Weighted
+	tell   func(Endpoint, int, time.Duration)
 
 	discovering singleflight.Group
 	mu          sync.Mutex
@@ -63,8 +67,11 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = newTransport()
 	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Endpoint, int, time.Duration) {}
+	}
 	return &Provider{
-		issuer: cfg.Issuer, now: cfg.Now, log: cfg.Log, calls: semaphore.NewWeighted(maxCalls),
+		issuer: cfg.Issuer, now: cfg.Now, log: cfg.Log, calls: semaphore.NewWeighted(maxCalls), tell: cfg.Observe,
 		http: &http.Client{Transport: cfg.Transport, CheckRedirect: refuseRedirects},
 	}, nil
 }
@@ -103,11 +110,14 @@ func (p *Provider) call(ctx context.Context, endpoint Endpoint, request *http.Re
 		return fail(err)
 	}
 	defer p.calls.Release(1)
+	begun := p.now()
 	answer, err := p.http.Do(request.WithContext(ctx))
 	if err != nil {
+		p.tell(endpoint, 0, p.now().Sub(begun))
 		return fail(err)
 	}
 	defer answer.Body.Close()
+	defer func() { p.tell(endpoint, answer.StatusCode, p.now().Sub(begun)) }()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
 		return fail(err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -41,22 +40,31 @@ func access(n int) string { return grant(n).Access.Reveal() }
 
 func refreshToken(n int) string { return grant(n).Refresh.Reveal() }
 
-// clock is a clock that moves by hand.
+// clock is a clock in the test's hand. It stands still, or runs with the
+// bubble's; moving it by hand is a jump.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	base   func() time.Time
+	mu     sync.Mutex
+	offset time.Duration
 }
+
+func standing() *clock {
+	now := time.Now()
+	return &clock{base: func() time.Time { return now }}
+}
+
+func running() *clock { return &clock{base: time.Now} }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.now
+	return c.base().Add(c.offset)
 }
 
 func (c *clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
+	c.offset += d
 }
 
 // provider is a Refresher that answers as the test says and remembers what it
@@ -116,76 +124,6 @@ func (p *provider) calls() []string {
 	return append([]string(nil), p.asked...)
 }
 
-// faultyStore passes every call through what the test puts in its way.
-type faultyStore struct {
-	next   tokens.Store
-	mu     sync.Mutex
-	faults map[string]fault
-	counts map[string]int
-}
-
-// fault stands around a call: it may refuse it, delay it, or lose its answer.
-type fault func(call func() error) error
-
-var errDown = errors.New("connection refused")
-
-func down(func() error) error { return errDown }
-
-func newFaultyStore(next tokens.Store) *faultyStore {
-	return &faultyStore{next: next, faults: map[string]fault{}, counts: map[string]int{}}
-}
-
-func (s *faultyStore) put(f fault, operations ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, operation := range operations {
-		s.faults[operation] = f
-	}
-}
-
-func (s *faultyStore) heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.faults)
-}
-
-func (s *faultyStore) count(operation string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.counts[operation]
-}
-
-func (s *faultyStore) do(operation string, call func() error) error {
-	s.mu.Lock()
-	s.counts[operation]++
-	f := s.faults[operation]
-	s.mu.Unlock()
-	if f == nil {
-		return call()
-	}
-	return f(call)
-}
-
-func (s *faultyStore) Create(ctx context.Context, name tokens.Name, r tokens.Record) error {
-	return s.do("create", func() error { return s.next.Create(ctx, name, r) })
-}
-
-func (s *faultyStore) Load(ctx context.Context, name tokens.Name) (r tokens.Record, err error) {
-	err = s.do("load", func() (err error) {
-		r, err = s.next.Load(ctx, name)
-		return err
-	})
-	return r, err
-}
-
-func (s *faultyStore) Replace(ctx context.Context, name tokens.Name, r tokens.Record) error {
-	return s.do("replace", func() error { return s.next.Replace(ctx, name, r) })
-}
-
-func (s *faultyStore) Delete(ctx context.Context, name tokens.Name) error {
-	return s.do("delete", func() error { return s.next.Delete(ctx, name) })
-}
-
 // lockedBuffer takes logs from many goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -218,7 +156,11 @@ type rig struct {
 // At the end it looks for secrets in what was logged.
 func newRig(t *testing.T, maxSessions int) *rig {
 	t.Helper()
-	clock := &clock{now: time.Now()}
+	return newRigBy(t, standing(), maxSessions)
+}
+
+func newRigBy(t *testing.T, clock *clock, maxSessions int) *rig {
+	t.Helper()
 	memory := stores.NewMemory(maxSessions, clock.Now)
 	t.Cleanup(func() { _ = memory.Close() })
 	r := &rig{clock: clock, store: newFaultyStore(memory), ring: newRing(t, 1), log: &lockedBuffer{}}
@@ -241,6 +183,11 @@ func (r *rig) open() {
 	r.Adopt(tokens.Policy{Limits: limits, Refresher: r.provider})
 }
 
+// adopt gives the vault another provider.
+func (r *rig) adopt(refresher tokens.Refresher) {
+	r.Adopt(tokens.Policy{Limits: limits, Refresher: refresher})
+}
+
 // replica is another gateway over the same store, by the same clock. It talks
 // to the store directly, past the faults.
 func (r *rig) replica() *rig {
@@ -255,6 +202,16 @@ func bubble(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, newRig(t, 0)) })
 }
+
+// runningBubble is a bubble whose rig goes by the time that passes in it, so
+// that leases run out and the keeper has something to do.
+func runningBubble(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newRigBy(t, running(), 0)) })
+}
+
+// pass lets time pass in a bubble.
+func pass(d time.Duration) { <-time.After(d) }
 
 // newRing is a ring of keys told apart by number.
 func newRing(t *testing.T, numbers ...byte) *tokens.KeyRing {
@@ -291,16 +248,4 @@ func hides(t *testing.T, shown string, raw []byte) {
 			t.Errorf("the value shows as %q in %q", form, shown)
 		}
 	}
-}
-
-func (f *faultyStore) Lease(ctx context.Context, name tokens.Name, holder string, ttl time.Duration) error {
-	return f.next.Lease(ctx, name, holder, ttl)
-}
-
-func (f *faultyStore) Release(ctx context.Context, name tokens.Name, holder string) error {
-	return f.next.Release(ctx, name, holder)
-}
-
-func (f *faultyStore) Each(ctx context.Context, visit func(tokens.Name, tokens.Record) error) error {
-	return f.next.Each(ctx, visit)
 }

@@ -1,7 +1,6 @@
 package tokens_test
 
 import (
-	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -17,30 +16,36 @@ func rotates(r *rig, set tokens.Set, f fault, operations ...string) {
 	})
 }
 
-func TestAPairTheStoreDoesNotTakeEndsNothing(t *testing.T) {
+func TestAPairTheStoreDoesNotTakeIsServedAndSavedLater(t *testing.T) {
 	for name, operations := range map[string][]string{"nothing works": {"load", "replace"}, "nothing can be written": {"replace"}} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, r *rig) {
-				ticket := r.signIn(t, grant(1))
-				rotates(r, grant(2), down, operations...)
-				r.clock.Advance(time.Hour - 10*time.Second)
-				r.fresh(t, ticket).wantToken(t, 1) // it lives for ten seconds yet
-				settle()
-				r.store.heal()
-				rotates(r, grant(2), down, operations...)
-				r.clock.Advance(time.Minute)
-				r.fresh(t, ticket).wantUnavailable(t, tokens.PartStore)
+		for when, left := range map[string]time.Duration{"the old token lives": 10 * time.Second, "the old token is dead": 0} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				bubble(t, func(t *testing.T, r *rig) {
+					ticket := r.signIn(t, grant(1))
+					rotates(r, grant(2), down, operations...)
+					r.clock.Advance(time.Hour - left)
+					r.fresh(t, ticket).wantToken(t, 2)
+					settle()
+					r.store.heal()
+					r.clock.Advance(time.Second)
+					r.fresh(t, ticket).wantToken(t, 2)
+					settle()
+					r.wantCalls(t, 1)
+					other := r.replica()
+					other.fresh(t, ticket).wantToken(t, 2)
+					other.wantCalls(t)
+				})
 			})
-		})
+		}
 	}
 }
 
 func TestAWriteWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		ticket := r.signIn(t, grant(1))
-		rotates(r, grant(2), func(call func() error) error { return cmp.Or(call(), errDown) }, "replace")
+		rotates(r, grant(2), answerLost, "replace")
 		r.clock.Advance(time.Hour)
-		r.fresh(t, ticket).wantUnavailable(t, tokens.PartStore)
+		r.fresh(t, ticket).wantToken(t, 2)
 		settle()
 		r.fresh(t, ticket).wantToken(t, 2)
 		r.wantCalls(t, 1)

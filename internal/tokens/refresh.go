@@ -167,8 +167,12 @@ func (v *Vault) refresh(ctx context.Context, h handle, ahead time.Duration) (*re
 	}
 	if r.unsaved {
 		saved, err := v.saveAgain(ctx, h)
-		if err == nil || r.urgency(v.now()) != refreshDue {
-			return saved, err
+		if err == nil {
+			return saved, nil
+		}
+		if r.urgency(v.now()) != refreshDue {
+			v.pauses.failed(h.name, v.now(), minPause)
+			return nil, err
 		}
 	}
 	return v.leased(ctx, h, look, func() (*record, error) {

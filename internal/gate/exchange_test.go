@@ -193,7 +193,7 @@ func TestAFlowOfAClientThatIsGoneStartsOver(t *testing.T) {
 	r := newRig(t)
 	b := r.browser()
 	first := b.start("/app/x")
-	r.clients.Forget(r.clients.client.ID) // by a process that has been restarted since
+	r.clients.Forget(t.Context(), "", r.clients.client.ID) // by a process that has been restarted since
 	second := b.finish(first).state(t)
 	if a := b.finish(second); a.location() != "/app/x" {
 		t.Errorf("%d %s", a.Code, a.location())

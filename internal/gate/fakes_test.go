@@ -184,14 +184,14 @@ func (c *clients) For(_ context.Context, redirectURI string) (tokens.Client, err
 	return c.client, c.forErr
 }
 
-func (c *clients) ByID(id string) (tokens.Client, bool) {
+func (c *clients) ByID(_ context.Context, _, id string) (tokens.Client, bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	client, ok := c.known[id]
-	return client, ok
+	return client, ok, nil
 }
 
-func (c *clients) Forget(id string) bool {
+func (c *clients) Forget(_ context.Context, _, id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.known[id].Dynamic {
@@ -255,7 +255,7 @@ type observer struct {
 	refused  []pages.Reason
 }
 
-func (o *observer) SignedIn(_ *http.Request, session *tokens.Session) {
+func (o *observer) Entered(_ *http.Request, session *tokens.Session) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.signedIn = append(o.signedIn, session.User)
@@ -266,6 +266,12 @@ func (o *observer) Refused(_ *http.Request, reason pages.Reason) {
 	defer o.mu.Unlock()
 	o.refused = append(o.refused, reason)
 }
+
+func (o *observer) Request(string, string) {}
+
+func (o *observer) SignIn(string, *tokens.Session) {}
+
+func (o *observer) SignedOut(tokens.Name) {}
 
 func (o *observer) last() pages.Reason {
 	o.mu.Lock()

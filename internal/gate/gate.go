@@ -210,7 +210,12 @@ func (g *Gate) admit(r *http.Request, route *Route) (*tokens.Session, *refusal) 
 }
 
 // realm is what sessions of a site are bound to.
-func (g *Gate) realm(site cookies.Site) string { return site.Origin + " " + g.cfg.Realm }
+func (g *Gate) realm(site cookies.Site) string {
+	if g.cfg.Realm == "" {
+		return site.Origin
+	}
+	return site.Origin + " " + g.cfg.Realm
+}
 
 // lets tells whether the route is for a tenant.
 func (r *Route) lets(tenant string) bool {

@@ -130,8 +130,8 @@ func FuzzTarget(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target string) {
 		r.t = t
 		req, err := parse("GET", target)
-		if err != nil || len(target) > 8<<10 {
-			return // net/http answers it
+		if err != nil || len(target) > 256 {
+			return // net/http answers it, or the oracle would take too long
 		}
 		sent := req.URL.EscapedPath()
 		if a := r.serve(req); !a.passed {

@@ -71,6 +71,7 @@ type App struct {
 	client   tokens.Client
 	keys     *tokens.KeyRing // nil: the one in Caddy's storage
 	observer *observer
+	settings *settings
 	runtime  *runtime
 	safe     *safe
 	poolKey  string
@@ -139,7 +140,7 @@ func (a *App) setDefaults() error {
 	setDefault(&a.IdleTimeout, caddy.Duration(defaultIdleTimeout))
 	setDefault(&a.SessionLifetime, caddy.Duration(defaultSessionLifetime))
 	if len(a.StoreRaw) == 0 {
-		a.StoreRaw = json.RawMessage(`{"backend":"memory"}`)
+		a.StoreRaw = json.RawMessage(`{"backend":"file"}`)
 	}
 	if err := osc.CheckURL(a.TokenService); err != nil {
 		return fmt.Errorf("token_service: %w", err)
@@ -203,7 +204,7 @@ func (a *App) credential(option, configured string, variables ...string) (string
 // Start makes this configuration the one sessions live under and opens the
 // store, so that the first visitor does not wait for it.
 func (a *App) Start() error {
-	a.runtime.adopt(a.settings())
+	a.runtime.adopt(a.settings)
 	go a.safe.warmUp()
 	return nil
 }
@@ -218,14 +219,16 @@ func (a *App) Cleanup() error {
 		return nil
 	}
 	a.holds = false
+	a.runtime.retire(a.settings)
+	a.provider.Close()
 	_, err := runtimes.Delete(a.poolKey)
 	return err
 }
 
-// settings are what the runtime goes by while this configuration is the
+// makeSettings is what the runtime goes by while this configuration is the
 // current one.
-func (a *App) settings() settings {
-	return settings{
+func (a *App) makeSettings() *settings {
+	return &settings{
 		provider: a.provider, client: a.client, clientName: a.ClientName,
 		limits: tokens.Limits{Idle: time.Duration(a.IdleTimeout), Lifetime: time.Duration(a.SessionLifetime)},
 		keys:   a.keys, observer: a.observer,

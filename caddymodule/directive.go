@@ -216,7 +216,7 @@ func (o *RouteOptions) unmarshalTokenHeader(d *caddyfile.Dispenser) error {
 		header.Raw = args[1] == "raw"
 	}
 	o.TokenHeader = header
-	return nil
+	return atEnd(d)
 }
 
 // matching takes one argument that fits.
@@ -253,7 +253,7 @@ func list(d *caddyfile.Dispenser, values *[]string, check func(string) error) er
 		}
 	}
 	*values = args
-	return nil
+	return atEnd(d)
 }
 
 var _ caddy.Module = (*Handler)(nil)

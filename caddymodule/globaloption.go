@@ -128,7 +128,7 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 		}
 	}
 	a.Keys = append(a.Keys, keys...)
-	return noMore(d)
+	return atEnd(d)
 }
 
 // onceOnly refuses an option that is given twice: one of the two was meant,
@@ -155,7 +155,7 @@ func scalar(d *caddyfile.Dispenser, value *string) error {
 	if err := checkEnv(*value); err != nil {
 		return d.WrapErr(err)
 	}
-	return noMore(d)
+	return atEnd(d)
 }
 
 // providerURL takes one URL of OSC's; one with placeholders is checked when it
@@ -198,10 +198,21 @@ func duration(d *caddyfile.Dispenser, value *caddy.Duration) error {
 	return nil
 }
 
-// noMore refuses further arguments, and a block where none belongs.
+// noMore refuses further arguments.
 func noMore(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
+	}
+	return nil
+}
+
+// atEnd refuses further arguments, and a block.
+func atEnd(d *caddyfile.Dispenser) error {
+	if err := noMore(d); err != nil {
+		return err
+	}
+	if d.NextBlock(d.Nesting()) {
+		return d.Err("a block does not belong here")
 	}
 	return nil
 }

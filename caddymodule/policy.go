@@ -122,6 +122,7 @@ func (h *Handler) provisionRoutes(ctx caddy.Context) (*gate.Table, []string, err
 		if err != nil {
 			return nil, nil, err
 		}
+		public.Outside = true
 		table.Add(func(r *http.Request) (bool, error) {
 			inside, err := h.outside.AnyMatchWithError(r)
 			return !inside && err == nil, err

@@ -10,6 +10,8 @@ func init() {
 	caddy.RegisterModule(Handler{})
 	caddy.RegisterModule(Transport{})
 	caddy.RegisterModule(MemoryStore{})
+	caddy.RegisterModule(FileStore{})
+	caddy.RegisterModule(RedisStore{})
 	caddy.RegisterModule(AdminAPI{})
 
 	httpcaddyfile.RegisterGlobalOption("osc_auth", parseGlobalOption)

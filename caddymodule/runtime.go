@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type runtime struct {
 	opening sync.Mutex // held while the store opens, which may take its time
 	mu      sync.Mutex
 	current *settings
+	before  []*settings // adopted earlier, of configurations still in use
 	store   tokens.Store
 	vault   *tokens.Vault
 }
@@ -65,27 +67,47 @@ func (a *App) provisionRuntime(ctx caddy.Context) error {
 	}
 	a.runtime, a.poolKey, a.holds = pooled.(*runtime), key, true
 	// The HTTP app may serve before Start is called.
-	a.runtime.adoptFirst(a.settings())
+	a.settings = a.makeSettings()
+	a.runtime.adoptFirst(a.settings)
 	return nil
 }
 
 // adopt makes s the settings all sessions live under.
-func (rt *runtime) adopt(s settings) {
+func (rt *runtime) adopt(s *settings) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.current = &s
+	if rt.current != nil && rt.current != s {
+		rt.before = append(rt.before, rt.current)
+	}
+	rt.apply(s)
+}
+
+// retire forgets the settings of a configuration that is gone. Where those were
+// the current ones, because it failed to start, the ones before are again.
+func (rt *runtime) retire(s *settings) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.before = slices.DeleteFunc(rt.before, func(old *settings) bool { return old == s })
+	if last := len(rt.before) - 1; rt.current == s && last >= 0 {
+		s, rt.before = rt.before[last], rt.before[:last]
+		rt.apply(s)
+	}
+}
+
+// apply is called with mu held.
+func (rt *runtime) apply(s *settings) {
+	rt.current = s
 	rt.clients.Adopt(s.provider, s.client, s.clientName)
 	if rt.vault != nil {
 		rt.vault.Adopt(s.policy(rt.clients))
 	}
 }
 
-func (rt *runtime) adoptFirst(s settings) {
+func (rt *runtime) adoptFirst(s *settings) {
 	rt.mu.Lock()
-	first := rt.current == nil
-	rt.mu.Unlock()
-	if first {
-		rt.adopt(s)
+	defer rt.mu.Unlock()
+	if rt.current == nil {
+		rt.apply(s)
 	}
 }
 

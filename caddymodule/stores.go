@@ -52,7 +52,7 @@ func (s *MemoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		s.MaxSessions = number
 	}
-	return noMore(d)
+	return atEnd(d)
 }
 
 var (

@@ -13,7 +13,7 @@ var mayImport = map[string][]string{
 	// what only exists for testing.
 	"caddymodule": {
 		"internal/gate", "internal/tokens", "internal/stores", "internal/osc", "internal/cookies",
-		"internal/upstream", "internal/browser", "internal/pages", "internal/pkce", "internal/secret",
+		"internal/upstream", "internal/browser", "internal/pages", "internal/pkce", "internal/secret", "internal/recent",
 	},
 
 	"internal/gate": {
@@ -21,15 +21,16 @@ var mayImport = map[string][]string{
 		"internal/pkce", "internal/tokens", "internal/secret",
 	},
 	"internal/osc":     {"internal/tokens", "internal/secret"},
-	"internal/cookies": {"internal/tokens", "internal/secret"},
-	"internal/stores":  {"internal/tokens", "internal/secret"},
-	"internal/tokens":  {"internal/secret"},
+	"internal/cookies": {"internal/tokens", "internal/secret", "internal/recent"},
+	"internal/stores":  {"internal/tokens", "internal/secret", "internal/recent"},
+	"internal/tokens":  {"internal/secret", "internal/recent"},
 
 	"internal/upstream": {},
 	"internal/browser":  {},
 	"internal/pages":    {},
 	"internal/pkce":     {},
 	"internal/secret":   {},
+	"internal/recent":   {},
 
 	// A simulator that shared code with what it tests would prove nothing.
 	"internal/simulator": {},

@@ -36,7 +36,7 @@ func sources(root fs.FS) ([]source, error) {
 			return err
 		}
 		if entry.IsDir() {
-			if name != "." && notOurs(entry.Name()) {
+			if name != "." && (notOurs(entry.Name()) || isModule(root, name)) {
 				return fs.SkipDir
 			}
 			return nil
@@ -145,4 +145,11 @@ func within(pattern, name string) bool {
 
 func withinAny(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool { return within(pattern, name) })
+}
+
+// isModule tells whether a folder is a module of its own, with dependencies of
+// its own.
+func isModule(root fs.FS, name string) bool {
+	_, err := fs.Stat(root, path.Join(name, "go.mod"))
+	return err == nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gorilla/securecookie"
 
+	"github.com/Eyevinn/osc-gateway/internal/recent"
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
 
@@ -29,10 +30,11 @@ const (
 
 // Config says how the cookies of a site look.
 type Config struct {
-	Name     string        // of the session cookie, without prefix
-	SameSite http.SameSite // Lax or Strict, of the session cookie
-	Lifetime time.Duration // how long a session cookie is good for
-	FlowAge  time.Duration // how long a sign-in attempt may take
+	Name     string           // of the session cookie, without prefix
+	SameSite http.SameSite    // Lax or Strict, of the session cookie
+	Lifetime time.Duration    // how long a session cookie is good for
+	FlowAge  time.Duration    // how long a sign-in attempt may take
+	Now      func() time.Time // default time.Now
 }
 
 // Site is where cookies are set: an origin, like https://app.example.com.
@@ -46,12 +48,17 @@ type Jar struct {
 	cfg     Config
 	session []securecookie.Codec
 	flow    []securecookie.Codec
+	good    *recent.Map[string, goodSession]
 }
 
 // New makes a jar with the keys of a ring: the newest writes, all read.
 func New(ring *tokens.KeyRing, cfg Config) *Jar {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	return &Jar{
 		cfg:     cfg,
+		good:    recent.New[string, goodSession](maxGood),
 		session: codecs(ring.CookieKeys(kindSession), cfg.Lifetime, maxSessionValue),
 		flow:    codecs(ring.CookieKeys(kindFlow), cfg.FlowAge, maxFlowValue),
 	}

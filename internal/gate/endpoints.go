@@ -104,7 +104,14 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (g *Gate) signedOut(w http.ResponseWriter, _ *http.Request) error {
+// signedOut says so. Browsers keep the page that was left, as it was, for the
+// back button, but only once this one has taken its place. So this one loads
+// once more, and that second answer clears what the first came too early for.
+func (g *Gate) signedOut(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+	if r.URL.RawQuery == "" {
+		w.Header().Set("Refresh", "0; url="+g.path(pathSignedOut)+"?cleared")
+	}
 	g.cfg.Pages.SignedOut(w, g.path(pathSignIn))
 	return nil
 }

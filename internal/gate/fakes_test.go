@@ -165,6 +165,7 @@ type clients struct {
 	exchanges []exchanged
 	forgotten []string
 	forErr    error
+	byIDErr   error
 	asked     []string // redirect URIs
 	exchange  func(ctx context.Context, code string) (tokens.Set, error)
 }
@@ -184,11 +185,11 @@ func (c *clients) For(_ context.Context, redirectURI string) (tokens.Client, err
 	return c.client, c.forErr
 }
 
-func (c *clients) ByID(_ context.Context, _, id string) (tokens.Client, bool, error) {
+func (c *clients) ByID(_ context.Context, redirectURI, id string) (tokens.Client, bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	client, ok := c.known[id]
-	return client, ok, nil
+	client, found := c.known[id]
+	return client, found && redirectURI == callbackURI, c.byIDErr
 }
 
 func (c *clients) Forget(_ context.Context, _, id string) bool {
@@ -250,15 +251,18 @@ func (p *provider) CheckIssuer(_ context.Context, values []string) bool {
 
 // observer remembers what it was told.
 type observer struct {
-	mu       sync.Mutex
-	signedIn []string
-	refused  []pages.Reason
+	mu        sync.Mutex
+	entered   []string // users
+	refused   []pages.Reason
+	requests  []string // policy and outcome
+	signIns   []string
+	signedOut []tokens.Name
 }
 
 func (o *observer) Entered(_ *http.Request, session *tokens.Session) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.signedIn = append(o.signedIn, session.User)
+	o.entered = append(o.entered, session.User)
 }
 
 func (o *observer) Refused(_ *http.Request, reason pages.Reason) {
@@ -267,11 +271,26 @@ func (o *observer) Refused(_ *http.Request, reason pages.Reason) {
 	o.refused = append(o.refused, reason)
 }
 
-func (o *observer) Request(string, string) {}
+func (o *observer) Request(policy, outcome string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.requests = append(o.requests, policy+" "+outcome)
+}
 
-func (o *observer) SignIn(string, *tokens.Session) {}
+func (o *observer) SignIn(result string, session *tokens.Session) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if session != nil {
+		result += " " + session.User
+	}
+	o.signIns = append(o.signIns, result)
+}
 
-func (o *observer) SignedOut(tokens.Name) {}
+func (o *observer) SignedOut(name tokens.Name) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.signedOut = append(o.signedOut, name)
+}
 
 func (o *observer) last() pages.Reason {
 	o.mu.Lock()

@@ -129,8 +129,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	if isOddTarget(r, requestURI, original) || isOddTarget(r, "", r.URL) {
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: oddTargetStatus(r)})
 	}
+	sent := asSent(r)
 	if serve := g.endpoint(original.Path); serve != nil {
-		return serve(w, r)
+		return serve(w, sent)
 	}
 	route, err := g.route(r)
 	if err != nil {
@@ -138,21 +139,20 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	}
 	if route.Mode == Public {
 		g.cfg.Observer.Request(route.Mode.String(), outcomePassed)
-		return g.pass(w, r, next, nil)
+		return g.pass(w, r, next, route, nil)
 	}
-	delete(r.Header, "Authorization")
-	session, refused := g.admit(r, route)
+	session, refused := g.admit(sent, route)
 	g.cfg.Observer.Request(route.Mode.String(), outcome(route, refused))
 	switch {
 	case refused != nil && refused.challenge && route.Mode == Optional:
-		return g.pass(w, r, next, nil)
+		return g.pass(w, r, next, route, nil)
 	case refused != nil && refused.challenge:
-		return g.challenge(w, r, route, *refused)
+		return g.challenge(w, sent, route, *refused)
 	case refused != nil:
-		return g.refuse(w, r, *refused)
+		return g.refuse(w, sent, *refused)
 	}
 	g.cfg.Observer.Entered(r, session)
-	return g.pass(w, r, next, g.injection(route, session))
+	return g.pass(w, r, next, route, session)
 }
 
 // What can come of a request.
@@ -223,44 +223,6 @@ func (r *Route) lets(tenant string) bool {
 		return false
 	}
 	return !slices.ContainsFunc(r.others, func(other *Route) bool { return !other.lets(tenant) })
-}
-
-// injection is what the upstream is told of a session.
-func (g *Gate) injection(route *Route, session *tokens.Session) *upstream.Injection {
-	injected := &upstream.Injection{Hygiene: g.cfg.Hygiene, Private: true, Required: route.Token.Name != ""}
-	if route.Token.Name != "" {
-		injected.Fields = append(injected.Fields, upstream.NewField(route.Token.Name, route.Token.value(session.Access.Reveal())))
-	}
-	if route.Identity && session.User != "" {
-		injected.Fields = append(injected.Fields, upstream.NewIdentity("X-Osc-User", session.User))
-	}
-	if route.Identity && session.Tenant != "" {
-		injected.Fields = append(injected.Fields, upstream.NewIdentity("X-Osc-Tenant", session.Tenant))
-	}
-	return injected
-}
-
-// pass hands the request on, without what only the gateway may say and with
-// what there is to say about it: in its context for the transport, or on the
-// request itself where there is none. Up to here the request is the browser's,
-// since the cookies that are stripped say whose it is.
-func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, injected *upstream.Injection) error {
-	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization)
-	if injected == nil {
-		injected = &upstream.Injection{Hygiene: g.cfg.Hygiene}
-	}
-	r = r.WithContext(upstream.WithInjection(r.Context(), injected))
-	if !g.cfg.InPlace {
-		return next.ServeHTTP(w, r)
-	}
-	if err := injected.Check(); err != nil {
-		return err
-	}
-	undo := g.cfg.Hygiene.Inject(r, injected)
-	defer undo()
-	filtered, done := upstream.FilterWriter(w, g.cfg.Hygiene, injected)
-	defer done()
-	return next.ServeHTTP(filtered, r)
 }
 
 // reference is a short code that stands in an answer and in the log line about

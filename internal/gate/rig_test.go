@@ -28,6 +28,8 @@ const (
 	origin      = "https://app.example.com"
 	authorizeAt = "https://osc.example/authorize"
 	callbackURI = origin + "/auth/callback"
+	issuer      = "https://osc.example"
+	realm       = origin + " " + issuer // what sessions are bound to
 
 	// canary begins every secret of these tests, so that one search finds a leak.
 	canary = "canary-"
@@ -96,11 +98,10 @@ func newRig(t testing.TB, changes ...func(*rig, *gate.Config)) *rig {
 	r.vault = &vault{clock: r.clock, sessions: map[tokens.Name]*kept{}, fail: map[string]error{}, calls: map[string]int{}}
 	r.safe = &safe{vault: r.vault, ring: r.ring}
 	r.clients = newClients()
-	jar := cookies.Config{Name: "osc_session", SameSite: http.SameSiteLaxMode, Lifetime: 7 * 24 * time.Hour, FlowAge: 15 * time.Minute}
 	cfg := gate.Config{
-		Endpoints: r.endpoints, Routes: standardRoutes(), Origins: r.origins, Safe: r.safe, Clients: r.clients,
-		Provider: r.provider, Cookies: jar, Pages: pages.New("The App"), Observer: r.observer, InPlace: true,
-		Hygiene: upstream.NewHygiene(upstream.Rules{SessionCookies: jar.Owns}),
+		Endpoints: r.endpoints, Routes: standardRoutes(), Origins: r.origins, Safe: r.safe, Realm: issuer, Clients: r.clients,
+		Provider: r.provider, Cookies: jarConfig, Pages: pages.New("The App"), Observer: r.observer, InPlace: true,
+		Hygiene: upstream.NewHygiene(upstream.Rules{SessionCookies: jarConfig.Owns}),
 		Now:     r.clock.Now, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, change := range changes {
@@ -111,7 +112,10 @@ func newRig(t testing.TB, changes ...func(*rig, *gate.Config)) *rig {
 	return r
 }
 
-var site = cookies.Site{Origin: origin, Secure: true}
+var (
+	site      = cookies.Site{Origin: origin, Secure: true}
+	jarConfig = cookies.Config{Name: "osc_session", SameSite: http.SameSiteLaxMode, Lifetime: 7 * 24 * time.Hour, FlowAge: 15 * time.Minute}
+)
 
 func newRing(t testing.TB) *tokens.KeyRing {
 	t.Helper()
@@ -284,14 +288,13 @@ func bearer(user string) string { return "Bearer " + canary + "access-" + user }
 // signedIn returns a browser with a session of a user.
 func (r *rig) signedIn(user, tenant string) *browser {
 	r.t.Helper()
-	ticket, session, err := r.vault.Create(context.Background(), origin, tokens.Client{ID: "the-client"}, grant(user, tenant))
+	ticket, session, err := r.vault.Create(context.Background(), realm, tokens.Client{ID: "the-client"}, grant(user, tenant))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	b := r.browser()
 	h := http.Header{}
-	cfg := cookies.Config{Name: "osc_session", SameSite: http.SameSiteLaxMode, Lifetime: 7 * 24 * time.Hour, FlowAge: 15 * time.Minute}
-	if err := cookies.New(r.ring, cfg).SetSession(h, site, ticket, time.Hour); err != nil {
+	if err := cookies.New(r.ring, jarConfig).SetSession(h, site, ticket, time.Hour); err != nil {
 		r.t.Fatal(err)
 	}
 	b.keep(h)

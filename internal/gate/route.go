@@ -33,6 +33,9 @@ type Route struct {
 	Identity bool
 	// CrossOrigin are further origins whose pages may send unsafe requests.
 	CrossOrigin []string
+	// Outside says that the gate is not for the route at all: another gate of the
+	// site may be.
+	Outside bool
 	// others are routes that other readings of the same path are on and that
 	// name tenants too: who gets through is let in by all of them.
 	others []*Route

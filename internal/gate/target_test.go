@@ -224,11 +224,9 @@ func TestALongTargetIsJudgedQuickly(t *testing.T) {
 	for _, unit := range []string{"../", ";", "%25", "a;b/", "//", `%5c`, ". ", "%2e/", "%ef%bc%8e"} {
 		target := "/x" + strings.ReplaceAll(strings.Repeat(unit, 40_000/len(unit)), " ", "%20")
 		req := request(t, "GET", target, bare)
-		if took := testing.Benchmark(func(b *testing.B) {
-			if b.N == 1 {
-				r.serve(req)
-			}
-		}).T; took > 2*time.Second {
+		begun := time.Now()
+		r.serve(req)
+		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("%q repeated takes %v", unit, took)
 		}
 	}

@@ -79,6 +79,10 @@ func New(cfg Config) (*Provider, error) {
 // Issuer is the provider's identifier.
 func (p *Provider) Issuer() string { return p.issuer }
 
+// Close drops connections that are kept for the next call. The provider works
+// on afterwards.
+func (p *Provider) Close() { p.http.CloseIdleConnections() }
+
 // refuseRedirects hands a redirect to the caller, as any other answer that is
 // not a success: Go would send the form, client secret included, along on 307
 // and 308.

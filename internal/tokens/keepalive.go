@@ -3,6 +3,7 @@ package tokens
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type keeper struct {
 	known   map[Name]*kept
 	queue   keptQueue
 	wake    chan struct{}
+	seen    time.Time     // the latest time the loop has seen
 	stopped chan struct{} // closed to end the loop; nil while there is none
 	ended   chan struct{}
 }
@@ -71,7 +73,7 @@ func (k *keeper) used(h handle, r *record, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	entry := k.known[h.name]
-	if entry != nil && entry.tokenExpires.Equal(r.tokenExpires) {
+	if entry != nil && (r.unsaved || entry.tokenExpires.Equal(r.tokenExpires)) {
 		entry.lastUsed = now
 		return
 	}
@@ -180,6 +182,7 @@ func (v *Vault) keepAlive(stopped <-chan struct{}, ended chan<- struct{}) {
 func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.follow(now.Round(0))
 	for len(k.queue) > 0 {
 		entry := k.queue[0]
 		if wait := entry.due.Sub(now); wait > 0 {
@@ -193,6 +196,17 @@ func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) 
 		return entry, 0
 	}
 	return nil, keeperNap
+}
+
+// follow moves all that is planned along with a clock that was set back: the
+// provider's refresh tokens do not live any longer for it.
+func (k *keeper) follow(now time.Time) {
+	if back := k.seen.Sub(now); back > 0 {
+		for _, entry := range k.queue { // all alike, which leaves it in order
+			entry.due = entry.due.Add(-back)
+		}
+	}
+	k.seen = now
 }
 
 // refreshKept refreshes one session and plans its next time.
@@ -215,13 +229,13 @@ func (v *Vault) refreshKept(entry *kept) {
 	if v.keeper.known[h.name] != entry {
 		return // signed out meanwhile
 	}
-	switch {
-	case result.Err == nil && r.ended == "" && !r.unsaved:
-		v.keeper.schedule(entry, r)
-	case result.Err == nil && r.ended != "":
+	switch now := v.now(); {
+	case errors.Is(result.Err, ErrAbsent), result.Err == nil && r.ended != "":
 		v.keeper.remove(h.name)
+	case result.Err != nil, r.needs(now, r.earlier()): // as while another replica is at it
+		v.keeper.enqueue(entry, now.Add(keeperRetry+jitter(keeperRetry)))
 	default:
-		v.keeper.enqueue(entry, v.now().Add(keeperRetry+jitter(keeperRetry)))
+		v.keeper.schedule(entry, r)
 	}
 }
 

@@ -50,6 +50,8 @@ func (r *record) urgency(now time.Time) urgency {
 		return refreshNot
 	}
 	switch left := r.tokenExpires.Sub(now); {
+	case r.tokenIssued.Sub(now) > refreshWait:
+		return refreshDue // the clock was set back, and the token's age is not known
 	case left <= min(refreshWait, r.tokenExpires.Sub(r.tokenIssued)/10):
 		return refreshDue
 	case left <= r.ahead(), r.unsaved:
@@ -204,9 +206,13 @@ func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error)
 	}
 	now := v.now()
 	v.pauses.succeeded(h.name, now)
-	saved, err := v.save(ctx, h, used, set)
-	var unavailable *Unavailable
-	if !errors.As(err, &unavailable) {
+	if differ(r.user, set.User) || differ(r.tenant, set.Tenant) {
+		v.observeRefresh("rejected")
+		v.log.Error("the provider refreshed a session to another user; it is ended", "session", h.name.Digest())
+		return v.reject(ctx, h, used) // whose requests the pair would sign is no longer certain
+	}
+	saved, err := v.save(ctx, h, used, set, now)
+	if err == nil || errors.Is(err, ErrAbsent) {
 		if err == nil {
 			v.observeRefresh("ok")
 			v.log.Debug("refreshed", "session", h.name.Digest(), "tenant", r.tenant)
@@ -217,41 +223,32 @@ func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error)
 	// the only one there is: served from memory, saved as soon as possible.
 	v.observeRefresh("unsaved")
 	v.log.Warn("a new token could not be stored yet; keeping it in memory", "session", h.name.Digest(), "error", err)
-	v.unsaved.put(unsavedPair{handle: h, used: used, set: set, at: now})
+	v.unsaved.put(unsavedPair{handle: h, used: []secret.String{used}, set: set, at: now})
 	r.take(set, now)
 	r.unsaved = true
 	return r, nil
 }
 
 // save stores a new pair, unless somebody stored another one meanwhile: that
-// is the one to use then. A pair for somebody else ends the session, since
-// whose requests it would sign is no longer certain. It has time of its own:
-// the provider may have used up all there was.
-func (v *Vault) save(ctx context.Context, h handle, used secret.String, set Set) (*record, error) {
+// is the one to use then. It has time of its own: the provider may have used up
+// all there was.
+func (v *Vault) save(ctx context.Context, h handle, used secret.String, set Set, now time.Time) (*record, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	now, mixedUp := v.now(), false
-	r, err := v.update(ctx, h, func(r *record) bool {
+	return v.update(ctx, h, func(r *record) bool {
 		if r.ended != "" || !r.refresh.Equal(used) {
 			return false
-		}
-		if mixedUp = differ(r.user, set.User) || differ(r.tenant, set.Tenant); mixedUp {
-			r.ended, r.tokens = EndRejected, tokens{}
-			return true
 		}
 		r.take(set, now)
 		return true
 	})
-	if err == nil && mixedUp {
-		v.log.Error("the provider refreshed a session to another user; it was ended", "session", h.name.Digest())
-		v.ended(r.info(h.name, h.site))
-	}
-	return r, err
 }
 
 // reject ends a session whose refresh token the provider refuses for good,
-// unless the store has a newer one by now.
+// unless the store has a newer one by now. It has time of its own, as save.
 func (v *Vault) reject(ctx context.Context, h handle, used secret.String) (*record, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
 	rejected := false
 	r, err := v.update(ctx, h, func(r *record) bool {
 		rejected = r.ended == "" && r.refresh.Equal(used)

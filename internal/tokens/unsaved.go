@@ -2,6 +2,8 @@ package tokens
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,18 +20,18 @@ type unsaved struct {
 
 type unsavedPair struct {
 	handle handle
-	used   secret.String // the refresh token the pair was traded for
+	used   []secret.String // what the store may still have: the refresh tokens that led to the pair
 	set    Set
 	at     time.Time
 }
 
-// put keeps a pair. One that was traded for a pair that is not saved either
-// takes its place: what the store has is still the token before both.
+// put keeps a pair. One that was traded for a pair that is not known to be saved
+// takes its place: the store has the token before either.
 func (u *unsaved) put(pair unsavedPair) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if before, there := u.pairs[pair.handle.name]; there {
-		pair.used = before.used
+		pair.used = slices.Concat(before.used, pair.used)
 	}
 	if u.pairs == nil {
 		u.pairs = map[Name]unsavedPair{}
@@ -50,6 +52,16 @@ func (u *unsaved) drop(name Name) {
 	delete(u.pairs, name)
 }
 
+// saved drops a pair by its access token. A newer one that came while it was
+// being saved stays.
+func (u *unsaved) saved(name Name, access secret.String) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if pair, there := u.pairs[name]; there && pair.set.Access.Equal(access) {
+		delete(u.pairs, name)
+	}
+}
+
 func (u *unsaved) all() []unsavedPair {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -67,7 +79,7 @@ func (u *unsaved) overlay(name Name, r *record) {
 	if !there {
 		return
 	}
-	if r.ended != "" || !r.refresh.Equal(pair.used) {
+	if r.ended != "" || !slices.ContainsFunc(pair.used, r.refresh.Equal) {
 		u.drop(name)
 		return
 	}
@@ -78,7 +90,7 @@ func (u *unsaved) overlay(name Name, r *record) {
 // flush makes a last attempt to save every pair.
 func (v *Vault) flush(ctx context.Context) {
 	for _, pair := range v.unsaved.all() {
-		if _, err := v.saveAgain(ctx, pair.handle); err != nil {
+		if _, err := v.saveAgain(ctx, pair.handle); err != nil && !errors.Is(err, ErrAbsent) {
 			v.log.Error("a token could not be stored; its session is lost with this process", "session", pair.handle.name.Digest(), "error", err)
 		}
 	}

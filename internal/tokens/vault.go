@@ -68,6 +68,7 @@ type Vault struct {
 	flights singleflight.Group // one refresh and one touch per session
 	pauses  pauses
 	unsaved unsaved
+	opened  opened
 	keeper  keeper
 	pending pending
 	holder  string // of leases
@@ -84,7 +85,7 @@ func NewVault(cfg VaultConfig) *Vault {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	v := &Vault{store: cfg.Store, now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}}}
+	v := &Vault{store: cfg.Store, now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}}, opened: newOpened()}
 	v.ring.Store(cfg.Ring)
 	v.keeper.wake = make(chan struct{}, 1)
 	var id [8]byte
@@ -95,8 +96,8 @@ func NewVault(cfg VaultConfig) *Vault {
 
 // Adopt makes p the policy of all sessions from now on.
 func (v *Vault) Adopt(p Policy) {
-	if p.Ring != nil {
-		v.ring.Store(p.Ring)
+	if p.Ring != nil && v.ring.Swap(p.Ring) != p.Ring {
+		v.opened.records.Clear() // a key may have been taken away
 	}
 	v.policy.Store(&p)
 }
@@ -203,8 +204,11 @@ func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session,
 // A session that is not there is no error.
 func (v *Vault) Revoke(ctx context.Context, ticket Ticket) error {
 	name := ticket.Name()
+	if err := v.store.Delete(ctx, name); err != nil {
+		return storeError(err) // it may live on, and needs all that is remembered
+	}
 	v.forget(name)
-	return storeError(v.store.Delete(ctx, name))
+	return nil
 }
 
 // Check tells whether the store answers.
@@ -220,6 +224,7 @@ func (v *Vault) Check(ctx context.Context) error {
 func (v *Vault) forget(name Name) {
 	v.pauses.forget(name)
 	v.unsaved.drop(name)
+	v.opened.records.Forget(name)
 	v.keeper.drop(name)
 }
 
@@ -233,11 +238,14 @@ func (v *Vault) load(ctx context.Context, h handle) (*record, error) {
 		}
 		return nil, storeError(err)
 	}
-	seal := v.sealer()
-	r, err := seal.open(stored.Sealed, h.name, h.site, h.ticket)
-	if err != nil {
-		v.log.Warn("session record does not open", "session", h.name.Digest())
-		return nil, ErrAbsent
+	r := v.opened.get(h.name, stored.Sealed, h.site)
+	if r == nil {
+		seal := v.sealer()
+		if r, err = seal.open(stored.Sealed, h.name, h.site, h.ticket); err != nil {
+			v.log.Warn("session record does not open", "session", h.name.Digest())
+			return nil, ErrAbsent
+		}
+		v.opened.put(h.name, stored.Sealed, h.site, r)
 	}
 	r.generation = stored.Generation
 	v.unsaved.overlay(h.name, r)
@@ -252,8 +260,12 @@ const maxConflicts = 8
 func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool) (*record, error) {
 	for range maxConflicts {
 		r, err := v.load(ctx, h)
-		if err != nil || !change(r) {
-			return r, err
+		if err != nil {
+			return nil, err
+		}
+		access := r.access
+		if !change(r) {
+			return r, nil
 		}
 		r.generation++
 		seal := v.sealer()
@@ -266,7 +278,7 @@ func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool)
 		case err == nil:
 			if r.unsaved { // whatever was written, the pair went along
 				r.unsaved = false
-				v.unsaved.drop(h.name)
+				v.unsaved.saved(h.name, access)
 			}
 			return r, nil
 		case !errors.Is(err, ErrConflict):

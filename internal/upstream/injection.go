@@ -82,6 +82,10 @@ type Injection struct {
 	// sends a cookie).
 	Private bool
 
+	// Cookies are the Cookie lines as the client sent them, for another gate
+	// further on. They go nowhere else.
+	Cookies []string
+
 	// Hygiene is that of the site. Nil: the one of the Transport, and where
 	// that has none either, one that knows only what every site reserves.
 	Hygiene *Hygiene

@@ -1,0 +1,68 @@
+package gate
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+	"github.com/Eyevinn/osc-gateway/internal/upstream"
+)
+
+// injection is what the upstream is told of a session; of nobody, nothing.
+func (g *Gate) injection(route *Route, session *tokens.Session) *upstream.Injection {
+	injected := &upstream.Injection{Hygiene: g.cfg.Hygiene}
+	if session == nil {
+		return injected
+	}
+	injected.Private, injected.Required = true, route.Token.Name != ""
+	injected.Fields = make([]upstream.Field, 0, 3)
+	if route.Token.Name != "" {
+		injected.Fields = append(injected.Fields, upstream.NewField(route.Token.Name, route.Token.value(session.Access.Reveal())))
+	}
+	if route.Identity && session.User != "" {
+		injected.Fields = append(injected.Fields, upstream.NewIdentity("X-Osc-User", session.User))
+	}
+	if route.Identity && session.Tenant != "" {
+		injected.Fields = append(injected.Fields, upstream.NewIdentity("X-Osc-Tenant", session.Tenant))
+	}
+	return injected
+}
+
+// pass hands the request on, without what only the gateway may say and with
+// what there is to say about it: in its context for the transport, or on the
+// request itself where there is none. Up to here the request is the browser's,
+// since the cookies that are stripped say whose it is.
+func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, route *Route, session *tokens.Session) error {
+	before := upstream.InjectionFrom(r.Context())
+	if route.Outside && before != nil {
+		return next.ServeHTTP(w, r) // another gate of the site has seen to it
+	}
+	injected := g.injection(route, session)
+	injected.Cookies = slices.Clone(asSent(r).Header["Cookie"])
+	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization || route.Mode != Public)
+	r = r.WithContext(upstream.WithInjection(r.Context(), injected))
+	if !g.cfg.InPlace {
+		return next.ServeHTTP(w, r)
+	}
+	if err := injected.Check(); err != nil {
+		return err
+	}
+	undo := g.cfg.Hygiene.Inject(r, injected)
+	defer undo()
+	filtered, done := upstream.FilterWriter(w, g.cfg.Hygiene, injected)
+	defer done()
+	return next.ServeHTTP(filtered, r)
+}
+
+// asSent is the request with the cookies the browser sent, where another gate
+// of the site has cut its own out: they may be this one's as well.
+func asSent(r *http.Request) *http.Request {
+	before := upstream.InjectionFrom(r.Context())
+	if before == nil || len(before.Cookies) == 0 {
+		return r
+	}
+	sent := *r
+	sent.Header = r.Header.Clone()
+	sent.Header["Cookie"] = before.Cookies
+	return &sent
+}

@@ -1,0 +1,110 @@
+package stores
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
+)
+
+// All keys are hashes under one prefix. Tools that share the instance take a
+// bare string for something of theirs and leave hashes alone.
+const (
+	recordPrefix = "osc-gw:r:"
+	leasePrefix  = "osc-gw:l:"
+	recordField  = "v"
+)
+
+// A record is one field: generation, expiry in milliseconds, sealed bytes. Three
+// fields would take 88 bytes of the server's memory more.
+const recordHead = 16
+
+func recordKey(name tokens.Name) string { return recordPrefix + name.String() }
+func leaseKey(name tokens.Name) string  { return leasePrefix + name.String() }
+
+// nameOf reads a record's name out of its key.
+func nameOf(key string) (name tokens.Name, ok bool) {
+	digits, ours := strings.CutPrefix(key, recordPrefix)
+	if !ours || len(digits) != hex.EncodedLen(len(name)) {
+		return name, false
+	}
+	_, err := hex.Decode(name[:], []byte(digits))
+	return name, err == nil
+}
+
+func packRecord(record tokens.Record) []byte {
+	packed := make([]byte, recordHead, recordHead+len(record.Sealed))
+	binary.BigEndian.PutUint64(packed, record.Generation)
+	binary.BigEndian.PutUint64(packed[8:], uint64(max(0, record.Expires.UnixMilli())))
+	return append(packed, record.Sealed...)
+}
+
+var errForeignValue = errors.New("the key holds something that is not a record")
+
+func unpackRecord(packed []byte) (tokens.Record, error) {
+	if len(packed) < recordHead {
+		return tokens.Record{}, errForeignValue
+	}
+	return tokens.Record{
+		Generation: binary.BigEndian.Uint64(packed),
+		Expires:    time.UnixMilli(int64(binary.BigEndian.Uint64(packed[8:]))),
+		Sealed:     packed[recordHead:],
+	}, nil
+}
+
+// What the scripts answer.
+const (
+	scriptRefused  = 0 // exists, absent, held
+	scriptDone     = 1
+	scriptConflict = 2
+)
+
+// luaRecord is what the scripts on records begin with: old is the record that
+// is there and has not expired, by the clock of the caller in ARGV[1], whatever
+// became of the key's own TTL. A key that holds something else is an error.
+const luaRecord = `
+local old = redis.call('HGET', KEYS[1], 'v')
+if not old and redis.call('EXISTS', KEYS[1]) == 1 or old and #old < 16 then
+	return redis.error_reply('FOREIGN the key holds something that is not a record')
+end
+if old then
+	local high, low = struct.unpack('>I4I4', old, 9)
+	if high * 4294967296 + low <= tonumber(ARGV[1]) then old = false end
+end
+`
+
+// luaStore is what they end with; ARGV[2] is the record, ARGV[3] its TTL.
+const luaStore = `
+redis.call('HSET', KEYS[1], 'v', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`
+
+const (
+	luaCreate = luaRecord + `if old then return 0 end` + luaStore
+
+	// Generations are compared as bytes: a number of Lua's holds 53 bits.
+	luaReplace = luaRecord + `
+if not old then return 0 end
+if string.sub(old, 1, 8) ~= ARGV[4] then return 2 end` + luaStore
+
+	// A lease is timed by the server alone: the clocks of replicas differ. One
+	// that has lost its TTL belongs to nobody, or it would last for ever.
+	luaLease = `
+local holder = redis.call('HGET', KEYS[1], 'h')
+if not holder and redis.call('EXISTS', KEYS[1]) == 1 then
+	return redis.error_reply('FOREIGN the key holds something that is not a lease')
+end
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end
+redis.call('HSET', KEYS[1], 'h', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+`
+	luaRelease = `
+if redis.call('HGET', KEYS[1], 'h') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+`
+)

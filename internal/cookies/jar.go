@@ -101,7 +101,7 @@ func (c Config) Owns(name string) bool {
 		}
 	}
 	flow := c.flowPrefix()
-	return strings.EqualFold(name, c.Name) || len(name) >= len(flow) && strings.EqualFold(name[:len(flow)], flow)
+	return strings.EqualFold(name, c.Name) || strings.EqualFold(name, c.roundsName()) || len(name) >= len(flow) && strings.EqualFold(name[:len(flow)], flow)
 }
 
 func (j *Jar) base(name string, site Site, sameSite http.SameSite) http.Cookie {

@@ -234,6 +234,9 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, f finishing, s *s
 	if err := f.desk.jar.SetSession(w.Header(), f.site, s.ticket, age); err != nil {
 		return err
 	}
+	if err := f.desk.jar.SetRounds(w.Header(), f.site, f.desk.jar.Rounds(r, f.site)+1); err != nil {
+		return err
+	}
 	if f.desk.jar.NeedsContinuePage() {
 		g.cfg.Pages.Continue(w, g.returnURL(f.flow))
 		return nil

@@ -97,6 +97,9 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 		g.cfg.Observer.SignedOut(ticket.Name())
 	}
 	desk.jar.ClearSession(w.Header(), site)
+	if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
+		return err
+	}
 	// "cookies" here would clear those of the whole registrable domain, OSC's
 	// own console among them.
 	w.Header().Set("Clear-Site-Data", `"cache"`)

@@ -42,7 +42,7 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, w
 	}
 	g.cfg.Observer.Refused(r, why.reason)
 	requestURI, _ := g.cfg.Original(r)
-	return g.startSignIn(w, r, signInStart{returnTo: requestURI, clearSession: why.clear})
+	return g.startSignIn(w, r, signInStart{returnTo: requestURI, challenged: true, clearSession: why.clear})
 }
 
 // refuse answers with a page or a problem document and writes the log line.

@@ -43,6 +43,7 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
 type signInStart struct {
 	returnTo     string
 	again        bool // because an earlier attempt failed
+	challenged   bool // because a page asked for it, not the visitor
 	clearSession bool
 }
 
@@ -56,6 +57,9 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	desk, err := g.open(r.Context())
 	if err != nil {
 		return g.refuse(w, r, *g.unavailable(err))
+	}
+	if start.challenged && desk.jar.Rounds(r, site) >= maxRounds {
+		return g.stopLoop(w, r, desk, site)
 	}
 	redirectURI := site.Origin + g.path(pathCallback)
 	client, err := g.cfg.Clients.For(r.Context(), redirectURI)
@@ -83,6 +87,23 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 		Challenge: pkce.Challenge(deriver.Verifier(flow.ID, client.ID)), ChallengeMethod: pkce.Method,
 	}), http.StatusFound)
 	return nil
+}
+
+// maxRounds is how many sign-ins within a minute may each end where the next
+// one begins.
+const maxRounds = 3
+
+// loopHint names what usually makes browsers go round.
+const loopHint = "The session cookie does not come back: the page is served from another host or over http " +
+	"instead of public_url, cookies are blocked, or replicas do not share store and key."
+
+// stopLoop ends a round trip that would go on forever. Trying again by hand
+// starts afresh.
+func (g *Gate) stopLoop(w http.ResponseWriter, r *http.Request, desk *desk, site cookies.Site) error {
+	if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
+		return err
+	}
+	return g.refuse(w, r, refusal{reason: pages.RedirectLoop, hint: loopHint})
 }
 
 // againMark ends the state of a second attempt. When its callback comes back

@@ -47,6 +47,7 @@ type Clients struct {
 	provider    *Provider
 	shelf       Shelf // nil: registrations are kept in this process only
 	registered  map[string]registrations
+	proven      map[string]proof
 	failedUntil map[string]pausedRegistration
 	registering singleflight.Group
 }
@@ -64,7 +65,7 @@ func NewClients(now func() time.Time, log *slog.Logger) *Clients {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Clients{now: now, log: log, registered: map[string]registrations{}, failedUntil: map[string]pausedRegistration{}}
+	return &Clients{now: now, log: log, registered: map[string]registrations{}, proven: map[string]proof{}, failedUntil: map[string]pausedRegistration{}}
 }
 
 // Adopt makes provider the one to register with, and configured (ID "" for
@@ -76,6 +77,7 @@ func (c *Clients) Adopt(provider *Provider, configured tokens.Client, name strin
 	if c.provider != nil && c.provider.Issuer() != provider.Issuer() {
 		// What one provider registered, another does not know.
 		clear(c.registered)
+		clear(c.proven)
 		clear(c.failedUntil)
 	}
 	c.provider, c.configured, c.name = provider, configured, name
@@ -96,8 +98,22 @@ func (c *Clients) current() (*Provider, Shelf, string) {
 }
 
 // For returns the client for a redirect URI, registering one where there is
-// none or the one there is ends soon. However many ask, one call is made.
+// none, the one there is ends soon, or the provider has forgotten it. However
+// many ask, one call is made.
 func (c *Clients) For(ctx context.Context, redirectURI string) (tokens.Client, error) {
+	client, err := c.get(ctx, redirectURI)
+	if err != nil || !client.Dynamic || !c.isDoubtful(redirectURI, client.ID) {
+		return client, err
+	}
+	if provider, _, _ := c.current(); provider.Knows(ctx, client, redirectURI) {
+		return client, nil
+	}
+	c.log.Warn("the provider has forgotten a registration; registering anew", "redirect_uri", redirectURI, "client_id", client.ID)
+	c.Forget(ctx, redirectURI, client.ID)
+	return c.get(ctx, redirectURI)
+}
+
+func (c *Clients) get(ctx context.Context, redirectURI string) (tokens.Client, error) {
 	c.mu.Lock()
 	configured := c.configured
 	known, usable := c.registered[redirectURI].usable(c.now())
@@ -236,5 +252,9 @@ func (c *Clients) Refresh(ctx context.Context, client tokens.Client, refresh sec
 // Exchange trades a code with the client its flow began with.
 func (c *Clients) Exchange(ctx context.Context, client tokens.Client, code, verifier, redirectURI string) (tokens.Set, error) {
 	provider, _, _ := c.current()
-	return provider.Exchange(ctx, client, code, verifier, redirectURI)
+	set, err := provider.Exchange(ctx, client, code, verifier, redirectURI)
+	if err == nil {
+		c.prove(redirectURI, client.ID)
+	}
+	return set, err
 }

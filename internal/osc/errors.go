@@ -15,9 +15,10 @@ type Endpoint string
 
 // The endpoints of an authorization server.
 const (
-	EndpointDiscovery    Endpoint = "discovery"
-	EndpointRegistration Endpoint = "registration"
-	EndpointToken        Endpoint = "token"
+	EndpointDiscovery     Endpoint = "discovery"
+	EndpointRegistration  Endpoint = "registration"
+	EndpointAuthorization Endpoint = "authorization"
+	EndpointToken         Endpoint = "token"
 )
 
 // Error is a call to the provider that did not give what it should. It never

@@ -105,7 +105,7 @@ func (c *Clients) registerOnce(ctx context.Context, redirectURI string) (registr
 		return nil, err
 	}
 	list := append(registrations{registered}, stored[:min(len(stored), keepReplaced)]...)
-	c.logRegistered(registered)
+	c.noteRegistered(registered)
 	if err := c.write(ctx, redirectURI, list, generation); err != nil {
 		c.log.Warn("a registration is kept in this process only", "redirect_uri", redirectURI, "error", err)
 	}
@@ -141,15 +141,19 @@ func (c *Clients) lease(ctx context.Context, shelf Shelf, redirectURI string) (r
 
 // prepend is the list of a redirect URI with a new registration in front.
 func (c *Clients) prepend(registered Registration, redirectURI string) registrations {
-	c.logRegistered(registered)
+	c.noteRegistered(registered)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.registered[redirectURI]
 	return append(registrations{registered}, before[:min(len(before), keepReplaced)]...)
 }
 
-func (c *Clients) logRegistered(registered Registration) {
+// noteRegistered tells of a registration, which the provider knows for sure.
+func (c *Clients) noteRegistered(registered Registration) {
 	c.log.Info("registered with the provider", "redirect_uri", registered.RedirectURI, "client_id", registered.Client.ID)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.proven[registered.RedirectURI] = proof{id: registered.Client.ID, at: c.now()}
 }
 
 // shelfID is where the registrations of a redirect URI are on the shelf. What

@@ -210,7 +210,7 @@ func TestSigningOutIsHonest(t *testing.T) {
 		t.Errorf("%d %s", w.Code, body)
 	}
 	// A form on a page without referrer is posted with "Origin: null".
-	if !strings.Contains(w.Body.String(), `<meta name="referrer" content="same-origin">`) {
+	if !strings.Contains(w.Body.String(), `<meta name="referrer" content="strict-origin">`) {
 		t.Error("our own form would look cross-origin")
 	}
 }

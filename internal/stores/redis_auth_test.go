@@ -12,7 +12,9 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +79,25 @@ func TestTLSIsSpokenAndVerified(t *testing.T) {
 	plain := openBench(t, server.url(), RedisConfig{})
 	_, err = plain.Load(t.Context(), redisName(1))
 	wantUnknown(t, "Load without TLS", err)
+}
+
+// The system's roots are read once in a process, so another one is asked.
+func TestTLSGoesByTheSystemsRoots(t *testing.T) {
+	const variable = "OSC_GATEWAY_TEST_REDIS_URL"
+	if url := os.Getenv(variable); url != "" {
+		openBench(t, url, RedisConfig{}).mustCreate(t, 1, "one")
+		return
+	}
+	dir := t.TempDir()
+	server := startRedisTLS(t, dir, makeCertificates(t, dir))
+	again := exec.Command(os.Args[0], "-test.run=^TestTLSGoesByTheSystemsRoots$")
+	again.Env = append(os.Environ(), variable+"=rediss://"+server.address, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"))
+	if runtime.GOOS == "darwin" {
+		return // its roots are not in a file
+	}
+	if output, err := again.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, output)
+	}
 }
 
 // startRedisTLS starts a server that speaks nothing but TLS.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/redis/rueidis"
 
@@ -18,8 +17,12 @@ import (
 // measuring (bench/redisclients): a read allocates once, requests that run side
 // by side share packets, and a push is read when it arrives.
 
-// errNoValue says that a hash has no such field, or that there is no hash.
-var errNoValue = errors.New("no value")
+var (
+	// errNoValue says that a hash has no such field, or that there is no hash.
+	errNoValue    = errors.New("no value")
+	errNotMaster  = errors.New("the server is not the master (any more)")
+	errNoTracking = errors.New("the server does not support client tracking")
+)
 
 // replyError is what the server itself answered in place of a result.
 type replyError struct{ text string }
@@ -63,7 +66,6 @@ func (o redisOptions) clientOption(address string) rueidis.ClientOption {
 		ReadBufferEachConn:  64 << 10,
 		WriteBufferEachConn: 64 << 10,
 		ConnWriteTimeout:    redisDialTimeout,
-		ForceSingleClient:   false,
 		DialCtxFn: func(ctx context.Context, address string, _ *net.Dialer, config *tls.Config) (net.Conn, error) {
 			return o.dialer.dial(ctx, address, config)
 		},
@@ -146,7 +148,7 @@ func (c *redisClient) get(ctx context.Context, key string) ([]byte, error) {
 	return value, redisError(err)
 }
 
-// A gotten is the answer to one of several reads.
+// A gotten answers one of several reads.
 type gotten struct {
 	value []byte
 	err   error
@@ -183,8 +185,7 @@ func (c *redisClient) run(ctx context.Context, script, key string, args ...strin
 
 // scan gives a page of the records' keys on one server.
 func (c *redisClient) scan(ctx context.Context, cursor uint64) (keys []string, next uint64, err error) {
-	page, err := c.client.Do(ctx, c.client.B().Scan().Cursor(cursor).
-		Match(recordPrefix+"*").Count(500).Type("hash").Build()).AsScanEntry()
+	page, err := c.client.Do(ctx, c.client.B().Scan().Cursor(cursor).Match(recordPrefix+"*").Count(500).Type("hash").Build()).AsScanEntry()
 	return page.Elements, page.Cursor, redisError(err)
 }
 
@@ -223,8 +224,6 @@ func (c *redisClient) beat(ctx context.Context) error {
 	}
 	return redisError(err)
 }
-
-var errNotMaster = errors.New("the server is not the master (any more)")
 
 // isReplica tells whether the server says for certain that it is one.
 func (c *redisClient) isReplica(ctx context.Context) (bool, error) {
@@ -299,10 +298,3 @@ func redisError(err error) error {
 	}
 	return err
 }
-
-// errNoTracking says that the server does not announce writes.
-var errNoTracking = errors.New("the server does not support client tracking")
-
-// redisDialTimeout bounds connecting, handshakes included, and how long a
-// connection may stay silent while an answer is due.
-const redisDialTimeout = time.Second

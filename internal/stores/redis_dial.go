@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// redisDialTimeout bounds connecting, handshakes included, and how long a
+// connection may stay silent while an answer is due.
+const redisDialTimeout = time.Second
+
 // A server that does not take connections is left alone for a while that
 // doubles, and one that takes them and drops them gets a few each second: else
 // each request the gateway serves would try anew. Whoever asks meanwhile gets

@@ -26,7 +26,7 @@ import (
 // A redisServer is a real one, on a free port of loopback, with its files in a
 // directory of the test.
 type redisServer struct {
-	t       *testing.T
+	t       testing.TB
 	address string
 	args    []string
 	db      int
@@ -35,7 +35,7 @@ type redisServer struct {
 	output  bytes.Buffer
 }
 
-func redisProgram(t *testing.T) string {
+func redisProgram(t testing.TB) string {
 	t.Helper()
 	if program := os.Getenv("OSC_GATEWAY_TEST_REDIS"); program != "" {
 		return program
@@ -50,7 +50,7 @@ func redisProgram(t *testing.T) string {
 }
 
 // startRedis starts a server; args are pairs of its configuration.
-func startRedis(t *testing.T, args ...string) *redisServer {
+func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	s := &redisServer{t: t, address: freeAddress(t)}
 	_, port, _ := net.SplitHostPort(s.address)
@@ -62,7 +62,7 @@ func startRedis(t *testing.T, args ...string) *redisServer {
 
 // freeAddress is a port nobody listens on, and nobody below 10,000 above it:
 // where the bus of a cluster goes.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -265,7 +265,7 @@ func redisName(n int) (name tokens.Name) {
 }
 
 // eventually polls until there is no error, for ten seconds.
-func eventually(t *testing.T, what string, check func() error) {
+func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
 	var err error
 	poll := time.NewTicker(5 * time.Millisecond)

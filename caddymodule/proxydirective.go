@@ -57,11 +57,17 @@ func parseProxyDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 	if err != nil {
 		return nil, err
 	}
-	subroute := &caddyhttp.Subroute{Routes: caddyhttp.RouteList{
-		{HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", "osc_auth", nil)}},
-		{MatcherSetsRaw: outerSets, HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil)}},
-	}}
-	return h.NewRoute(nil, subroute), nil
+	gate := caddyconfig.JSONModuleObject(handler, "handler", "osc_auth", nil)
+	reverseProxy := caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil)
+	if outer == nil { // no need for a subroute, which Caddy puts together for every request
+		return []httpcaddyfile.ConfigValue{{
+			Class: "route", Value: caddyhttp.Route{HandlersRaw: []json.RawMessage{gate, reverseProxy}},
+		}}, nil
+	}
+	return h.NewRoute(nil, &caddyhttp.Subroute{Routes: caddyhttp.RouteList{
+		{HandlersRaw: []json.RawMessage{gate}},
+		{MatcherSetsRaw: outerSets, HandlersRaw: []json.RawMessage{reverseProxy}},
+	}}), nil
 }
 
 // unmarshalProxy has reverse_proxy read what is its own, and puts our

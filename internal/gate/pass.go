@@ -17,7 +17,7 @@ func (g *Gate) injection(route *Route, session *tokens.Session) *upstream.Inject
 	injected.Private, injected.Required = true, route.Token.Name != ""
 	injected.Fields = make([]upstream.Field, 0, 3)
 	if route.Token.Name != "" {
-		injected.Fields = append(injected.Fields, upstream.NewField(route.Token.Name, route.Token.value(session.Access.Reveal())))
+		injected.Fields = append(injected.Fields, route.Token.field(session.Access.Reveal()))
 	}
 	if route.Identity && session.User != "" {
 		injected.Fields = append(injected.Fields, upstream.NewIdentity("X-Osc-User", session.User))
@@ -38,7 +38,10 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, route 
 		return next.ServeHTTP(w, r) // another gate of the site has seen to it
 	}
 	injected := g.injection(route, session)
-	injected.Cookies = slices.Clone(asSent(r).Header["Cookie"])
+	if cookies := asSent(r).Header["Cookie"]; len(cookies) > 0 {
+		cookies = slices.Clone(cookies)
+		injected.Cookies = func() []string { return cookies }
+	}
 	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization || route.Mode != Public)
 	r = r.WithContext(upstream.WithInjection(r.Context(), injected))
 	if !g.cfg.InPlace {
@@ -58,11 +61,11 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, route 
 // of the site has cut its own out: they may be this one's as well.
 func asSent(r *http.Request) *http.Request {
 	before := upstream.InjectionFrom(r.Context())
-	if before == nil || len(before.Cookies) == 0 {
+	if before == nil || before.Cookies == nil {
 		return r
 	}
 	sent := *r
 	sent.Header = r.Header.Clone()
-	sent.Header["Cookie"] = before.Cookies
+	sent.Header["Cookie"] = before.Cookies()
 	return &sent
 }

@@ -3,6 +3,8 @@ package gate
 import (
 	"net/http"
 	"slices"
+
+	"github.com/Eyevinn/osc-gateway/internal/upstream"
 )
 
 // Mode is what a route asks of a visitor.
@@ -60,11 +62,11 @@ type TokenHeader struct {
 	Raw  bool   // the bare token instead of "Bearer <token>"
 }
 
-func (h TokenHeader) value(token string) string {
+func (h TokenHeader) field(token string) upstream.Field {
 	if h.Raw {
-		return token
+		return upstream.NewField(h.Name, token)
 	}
-	return "Bearer " + token
+	return upstream.NewBearer(h.Name, token)
 }
 
 // Routes says which route a request is on, as its path stands.

@@ -66,8 +66,8 @@ var lookalikes = strings.NewReplacer("．", ".", "․", ".", "／", "/", "＼", 
 // hasDotSegment finds "." and ".." between slashes of any kind, also with
 // parameters, spaces or look-alikes.
 func hasDotSegment(path string) bool {
-	if strings.IndexByte(path, '.') < 0 && isASCII(path) {
-		return false
+	if isASCII(path) && !strings.Contains(path, "/.") && !strings.ContainsAny(path, `\ `) {
+		return false // the common case: no segment begins with a dot
 	}
 	for segment := range strings.SplitSeq(lookalikes.Replace(path), "/") {
 		segment, _, _ = strings.Cut(segment, ";")

@@ -85,8 +85,10 @@ func BenchmarkFileWrite(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/writers=%d", kind, writers), func(b *testing.B) {
 				f := openAt(b, tempPath(b), FileConfig{})
 				names := fill(b, f, 100_000)
+				before := f.book.Load().commits(b)
 				b.ResetTimer()
 				sideBySide(b, writers, func(i int) error { return write(f, names[(i*7919)%len(names)]) })
+				b.ReportMetric(float64(b.N)/float64(f.book.Load().commits(b)-before), "writes/commit")
 			})
 		}
 	}
@@ -178,4 +180,13 @@ func (b *book) used(tb testing.TB) (size int64) {
 		tb.Fatal(err)
 	}
 	return size
+}
+
+// commits is how many there have been.
+func (b *book) commits(tb testing.TB) (n int) {
+	tb.Helper()
+	if err := b.db.View(func(tx *bolt.Tx) error { n = tx.ID(); return nil }); err != nil {
+		tb.Fatal(err)
+	}
+	return n
 }

@@ -49,7 +49,7 @@ func redisProgram(t testing.TB) string {
 	return ""
 }
 
-// startRedis starts a server; args are pairs of its configuration.
+// startRedis starts a server; args configure it.
 func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	s := &redisServer{t: t, address: freeAddress(t)}

@@ -29,8 +29,10 @@ var errElsewhere = errors.New("another replica is refreshing the session")
 
 // leased runs work while holding the lease on a session. While somebody else
 // holds it, look says each time whether there is still something to do; where
-// there is not, what it found is the result.
-func (v *Vault) leased(ctx context.Context, h handle, look func() (*record, bool, error), work func() (*record, error)) (*record, error) {
+// there is not, what it found is the result. Work has all its time, however long
+// the lease was waited for: a refresh token that is sent and given up on a moment
+// later may be lost.
+func (v *Vault) leased(ctx context.Context, h handle, look func(context.Context) (*record, bool, error), work func(context.Context) (*record, error)) (*record, error) {
 	name := leaseName(h.name)
 	for poll := leasePoll; ; poll = min(2*poll, leasePollMost) {
 		err := v.store.Lease(ctx, name, v.holder, leaseTTL)
@@ -40,7 +42,7 @@ func (v *Vault) leased(ctx context.Context, h handle, look func() (*record, bool
 		if !errors.Is(err, ErrHeld) {
 			return nil, storeError(err)
 		}
-		r, toDo, err := look()
+		r, toDo, err := look(ctx)
 		if err != nil || !toDo || r.urgency(v.now()) != refreshDue {
 			return r, err // nobody is waiting: whoever holds the lease sees to it
 		}
@@ -50,9 +52,11 @@ func (v *Vault) leased(ctx context.Context, h handle, look func() (*record, bool
 		case <-time.After(poll):
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
+	defer cancel()
 	stop := v.renewing(ctx, name)
 	defer stop()
-	return work()
+	return work(ctx)
 }
 
 // renewing renews a lease until it is stopped, and gives it back then. Losing

@@ -69,6 +69,19 @@ func TestTheLeaseOfADeadReplicaIsTakenOver(t *testing.T) {
 	})
 }
 
+func TestHoweverLongTheLeaseWasWaitedForTheProviderHasItsTime(t *testing.T) {
+	strictBubble(t, func(t *testing.T, r *rig, p *strict) {
+		ticket := r.signIn(t, p.authorize("ada"))
+		pass(time.Hour)
+		if err := r.store.next.Lease(t.Context(), tokens.LeaseName(ticket.Name()), "a replica that dies in a moment", 44*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		p.feels(slow(20 * time.Second))
+		p.wantServed(t, r.fresh(t, ticket), "ada")
+		p.wantNoneTwice(t)
+	})
+}
+
 func TestALeaseThatIsNeverGivenBackMakesAnHonestAnswer(t *testing.T) {
 	strictBubble(t, func(t *testing.T, r *rig, p *strict) {
 		ticket := r.signIn(t, p.authorize("ada"))

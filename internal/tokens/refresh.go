@@ -20,8 +20,9 @@ const (
 	refreshAhead = 5 * time.Minute
 	refreshWait  = 15 * time.Second
 
-	// refreshTimeout bounds one refresh with everything that belongs to it. It
-	// is longer than the provider's own limit, so that the store gets its turn.
+	// refreshTimeout bounds one refresh with everything that belongs to it but
+	// waiting for another replica. It is longer than the provider's own limit, so
+	// that the store gets its turn.
 	refreshTimeout = 45 * time.Second
 
 	// A session's token endpoint calls are at least minPause apart, and after
@@ -159,11 +160,11 @@ var errPanic = errors.New("internal error")
 // before anybody sees it, while holding the lease on it. It looks at the record
 // again first: somebody else may have been faster.
 func (v *Vault) refresh(ctx context.Context, h handle, ahead time.Duration) (*record, error) {
-	look := func() (*record, bool, error) {
+	look := func(ctx context.Context) (*record, bool, error) {
 		r, err := v.load(ctx, h)
 		return r, err == nil && r.needs(v.now(), ahead), err
 	}
-	r, toDo, err := look()
+	r, toDo, err := look(ctx)
 	if err != nil || !toDo {
 		return r, err
 	}
@@ -177,8 +178,8 @@ func (v *Vault) refresh(ctx context.Context, h handle, ahead time.Duration) (*re
 			return nil, err
 		}
 	}
-	return v.leased(ctx, h, look, func() (*record, error) {
-		r, toDo, err := look()
+	return v.leased(ctx, h, look, func(ctx context.Context) (*record, error) {
+		r, toDo, err := look(ctx)
 		if err != nil || !toDo {
 			return r, err
 		}

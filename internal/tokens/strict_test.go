@@ -29,6 +29,8 @@ type strict struct {
 const (
 	strictAccess  = time.Hour
 	strictRefresh = 2 * time.Hour
+
+	diedOfAge = "the refresh token died of age"
 )
 
 // mood stands around a trade: it may refuse it, delay it, or lose its answer.
@@ -99,7 +101,7 @@ func (p *strict) trade(refresh string) (tokens.Set, error) {
 		f.ended = "a refresh token came back"
 		return tokens.Set{}, tokens.ErrRejected
 	case p.now().Sub(f.issued) >= strictRefresh:
-		f.ended = "the refresh token died of age"
+		f.ended = diedOfAge
 		return tokens.Set{}, tokens.ErrRejected
 	}
 	return p.issue(user), nil
@@ -141,10 +143,9 @@ func replyLost(_ context.Context, trade func() (tokens.Set, error)) (tokens.Set,
 
 func slow(d time.Duration) mood {
 	return func(ctx context.Context, trade func() (tokens.Set, error)) (tokens.Set, error) {
-		set, err := trade()
 		select {
 		case <-time.After(d):
-			return set, err
+			return trade()
 		case <-ctx.Done():
 			return tokens.Set{}, ctx.Err()
 		}

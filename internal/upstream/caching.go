@@ -16,8 +16,14 @@ func makePrivate(header http.Header) {
 			delete(header, name)
 		}
 	}
-	header["Cache-Control"] = privateControl(header["Cache-Control"])
-	header["Vary"] = varyOnCookie(header["Vary"])
+	control, vary := header["Cache-Control"], header["Vary"]
+	if len(control) == 0 && len(vary) == 0 { // most answers say neither
+		values := []string{"private", "Cookie"}
+		header["Cache-Control"], header["Vary"] = values[:1:1], values[1:]
+		return
+	}
+	header["Cache-Control"] = privateControl(control)
+	header["Vary"] = varyOnCookie(vary)
 }
 
 // overrulesCacheControl knows targeted cache control fields (RFC 9213) and

@@ -21,20 +21,28 @@ var ErrNoToken = errors.New("upstream: the request has to carry a token and ther
 // can be put on the wire and not be printed, logged or marshalled.
 type Field struct {
 	name   string
-	value  func() string // a func, as fmt and dumpers look into everything else
-	secret bool
+	value  *string // a pointer, as fmt and dumpers look into everything else
+	secret int     // from here on it must not come back; 0 for nothing of it
 }
 
 // NewField returns a field whose value is a credential: the whole field value,
 // scheme included. It is kept out of the upstream's answers.
 func NewField(name, value string) Field {
-	return Field{http.CanonicalHeaderKey(name), func() string { return value }, true}
+	return Field{http.CanonicalHeaderKey(name), &value, 1 + strings.LastIndexByte(value, ' ') + 1}
+}
+
+// NewBearer returns a field whose value is "Bearer " and a token, kept out of
+// the upstream's answers.
+func NewBearer(name, token string) Field {
+	const scheme = "Bearer "
+	value := scheme + token
+	return Field{http.CanonicalHeaderKey(name), &value, 1 + len(scheme)}
 }
 
 // NewIdentity returns a field whose value describes the user. The upstream may
 // repeat it in an answer.
 func NewIdentity(name, value string) Field {
-	return Field{http.CanonicalHeaderKey(name), func() string { return value }, false}
+	return Field{http.CanonicalHeaderKey(name), &value, 0}
 }
 
 // Name returns the canonical name of the field.
@@ -57,14 +65,16 @@ func (f Field) wire() string {
 	if f.value == nil {
 		return ""
 	}
-	return f.value()
+	return *f.value
 }
 
 // credential returns the value without its scheme ("Bearer"): what must not
-// come back.
+// come back; empty where nothing must not.
 func (f Field) credential() string {
-	value := f.wire()
-	return value[strings.LastIndexByte(value, ' ')+1:]
+	if f.value == nil || f.secret == 0 {
+		return ""
+	}
+	return (*f.value)[f.secret-1:]
 }
 
 // Injection is what the gateway has to say about one request: to the upstream
@@ -82,9 +92,9 @@ type Injection struct {
 	// sends a cookie).
 	Private bool
 
-	// Cookies are the Cookie lines as the client sent them, for another gate
-	// further on. They go nowhere else.
-	Cookies []string
+	// Cookies returns the Cookie lines as the client sent them, for another gate
+	// further on. They go nowhere else; a func can't be printed.
+	Cookies func() []string
 
 	// Hygiene is that of the site. Nil: the one of the Transport, and where
 	// that has none either, one that knows only what every site reserves.
@@ -97,7 +107,7 @@ func (inj *Injection) Check() error {
 		return nil
 	}
 	for _, field := range inj.Fields {
-		if field.secret && field.credential() != "" {
+		if field.credential() != "" {
 			return nil
 		}
 	}

@@ -81,7 +81,7 @@ func (inj *Injection) credentials(room []string) []string {
 		return room
 	}
 	for _, field := range inj.Fields {
-		if secret := field.credential(); field.secret && secret != "" {
+		if secret := field.credential(); secret != "" {
 			room = append(room, secret)
 		}
 	}
@@ -94,7 +94,7 @@ func (inj *Injection) setsSecret(name string) bool {
 		return false
 	}
 	for _, field := range inj.Fields {
-		if field.secret && SameField(field.name, name) {
+		if field.credential() != "" && SameField(field.name, name) {
 			return true
 		}
 	}

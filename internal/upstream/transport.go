@@ -77,28 +77,43 @@ func (h *Hygiene) outgoing(req *http.Request, inj *Injection) *http.Request {
 
 // traced adds what keeps tokens from the hooks that are in ctx already: the one
 // by which reverse proxies forward interim responses, and the one that is shown
-// every field on the wire. Hooks that are added later run first.
+// every field on the wire.
 func (h *Hygiene) traced(ctx context.Context, inj *Injection) context.Context {
 	old := httptrace.ContextClientTrace(ctx)
 	if old == nil || old.Got1xxResponse == nil && old.WroteHeaderField == nil {
 		return ctx
 	}
-	var trace httptrace.ClientTrace
-	if old.Got1xxResponse != nil {
-		trace.Got1xxResponse = func(_ int, header textproto.MIMEHeader) error {
+	traced := &tracedContext{Context: ctx, trace: *old}
+	if forward := old.Got1xxResponse; forward != nil {
+		traced.trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
 			h.dropEchoes(http.Header(header), inj)
-			return nil
+			return forward(code, header)
 		}
 	}
-	if old.WroteHeaderField != nil {
-		trace.WroteHeaderField = func(name string, values []string) {
-			if !inj.sets(name) {
-				return
+	if show := old.WroteHeaderField; show != nil {
+		traced.trace.WroteHeaderField = func(name string, values []string) {
+			if inj.sets(name) {
+				values = []string{redacted}
 			}
-			for i := range values {
-				values[i] = redacted
-			}
+			show(name, values)
 		}
 	}
-	return httptrace.WithClientTrace(ctx, &trace)
+	return traced
+}
+
+// tracedContext is a context with another trace in place of the one it has.
+// httptrace.WithClientTrace would call both, by reflection for every hook there
+// is, which costs more than the rest of a request's hygiene.
+type tracedContext struct {
+	context.Context
+	trace httptrace.ClientTrace
+}
+
+// Value replaces the trace, whatever key package httptrace keeps it under.
+func (c *tracedContext) Value(key any) any {
+	value := c.Context.Value(key)
+	if _, isTrace := value.(*httptrace.ClientTrace); isTrace {
+		return &c.trace
+	}
+	return value
 }

@@ -89,15 +89,18 @@ var _ tokens.Observer = (*observer)(nil)
 
 // blankPlaceholders gives the placeholders of a request their value for nobody,
 // so that where no one is signed in they read empty and not as written. What
-// another authentication has set stays.
+// is set, here or by another authentication, comes first.
 func blankPlaceholders(r *http.Request) {
-	replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return
+	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		replacer.Map(blankPlaceholder)
 	}
-	for _, name := range []string{"http.auth.user.id", "http.auth.user.tenant", "http.auth.osc.reason"} {
-		if _, set := replacer.Get(name); !set {
-			replacer.Set(name, "")
-		}
+}
+
+func blankPlaceholder(name string) (any, bool) {
+	switch name {
+	case "http.auth.user.id", "http.auth.user.tenant", "http.auth.osc.reason":
+		return "", true
+	default:
+		return nil, false
 	}
 }

@@ -141,20 +141,26 @@ func hostOnly(hostport string) string {
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
-// isHost tells whether a Host is one and nothing else.
+// isHost tells whether a Host is a host name or address, maybe with a port, and
+// nothing else.
 func isHost(hostport string) bool {
-	u, err := url.Parse("//" + hostport)
-	return err == nil && u.Host == hostport && u.User == nil && u.Hostname() != "" &&
-		!strings.ContainsAny(hostport, "/\\?#@,;%'\"<>() \t") && isASCII(hostport)
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
+	if hostport == "" || len(hostport) > 260 {
+		return false
+	}
+	for i := range len(hostport) {
+		c := hostport[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
+		default:
 			return false
 		}
 	}
-	return true
+	if strings.ContainsAny(hostport, "[]") || strings.Count(hostport, ":") > 1 {
+		u, err := url.Parse("//" + hostport)
+		return err == nil && u.Host == hostport && net.ParseIP(u.Hostname()) != nil
+	}
+	host, port, _ := strings.Cut(hostport, ":")
+	return host != "" && strings.Trim(port, "0123456789") == ""
 }
 
 // isLoopback tells whether a host name is this machine (RFC 6761 §6.3).

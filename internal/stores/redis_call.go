@@ -7,9 +7,12 @@ import (
 	"strings"
 )
 
-// crowded is from how many calls on one connection on a further one may have to
-// wait for a place in its queue, where it would not notice that its context ended.
+// crowded is how many calls may be under way on a tracking connection. Its queue
+// has places for four times as many: a call that waits for a place would not
+// notice that its context ended.
 const crowded = 512
+
+var errCrowded = errors.New("too many calls are under way")
 
 // redisCall makes one call: over the connection that announces changes while
 // that is sound, so that reads, writes and announcements come from one and the
@@ -39,12 +42,13 @@ func redisCall[T any](ctx context.Context, r *Redis, op, key string, again bool,
 	return value, r.failure(ctx, op, err)
 }
 
+// overTracked makes a call in the caller's own goroutine; not at all if the
+// connection is crowded.
 func overTracked[T any](ctx context.Context, tracked *tracking, f func(context.Context, *redisClient) (T, error)) (T, error) {
-	if tracked.calls.Add(1) >= crowded {
-		return within(ctx, func(detached context.Context) (T, error) {
-			defer tracked.calls.Add(-1)
-			return f(detached, tracked.client)
-		})
+	if tracked.calls.Add(1) > crowded {
+		tracked.calls.Add(-1)
+		var none T
+		return none, errCrowded
 	}
 	value, err := f(ctx, tracked.client)
 	if ctx.Err() != nil {
@@ -56,10 +60,14 @@ func overTracked[T any](ctx context.Context, tracked *tracking, f func(context.C
 }
 
 // elsewhere tells whether a call that failed may be made again: a read whose
-// connection broke, or anything the server sent away because the key has moved.
+// connection broke, or anything that was not done: not sent, or sent away because
+// the key has moved.
 func elsewhere(err error, again bool) bool {
-	if errors.Is(err, errNoValue) || errors.Is(err, errForeignValue) {
+	switch {
+	case errors.Is(err, errNoValue), errors.Is(err, errForeignValue):
 		return false
+	case errors.Is(err, errCrowded):
+		return true
 	}
 	var reply *replyError
 	if errors.As(err, &reply) {

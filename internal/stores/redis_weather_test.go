@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -52,10 +53,14 @@ func TestAServerThatIsKilledLosesNoSessionItWroteDown(t *testing.T) {
 	b.awaitCopy(t, 1)
 	for range 2 {
 		server.kill()
-		for range 2 {
+		eventually(t, "nothing is served", func() error {
 			_, err := b.Load(t.Context(), redisName(1))
+			if err == nil {
+				return errors.New("the copy, until the connection is seen to be gone")
+			}
 			wantUnknown(t, "Load", err)
-		}
+			return nil
+		})
 		server.run()
 		eventually(t, "the record is back", func() error {
 			record, err := b.Load(t.Context(), redisName(1))
@@ -146,26 +151,37 @@ func (b *redisBench) wantAllGiveUp(t *testing.T) {
 	calls.Wait()
 }
 
+// Thousands of goroutines are late by themselves on a busy machine; how late,
+// those say that wait for nothing but their context.
 func TestACallEndsWithItsContextHoweverManyWait(t *testing.T) {
 	server := startRedis(t)
 	b := openBench(t, server.url(), RedisConfig{})
 	b.awaitTracking(t, 1)
 	server.signal(syscall.SIGSTOP)
 	var calls sync.WaitGroup
-	for range 5000 {
+	var late, idle atomic.Int64
+	for i := range 3000 {
 		calls.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer cancel()
-			begin := time.Now()
-			if _, err := b.Load(ctx, redisName(1)); err == nil || errors.Is(err, tokens.ErrAbsent) {
+			begin, worst := time.Now(), &late
+			if i%10 == 0 {
+				<-ctx.Done()
+				worst = &idle
+			} else if _, err := b.Load(ctx, redisName(1)); err == nil || errors.Is(err, tokens.ErrAbsent) {
 				t.Errorf("Load: %v", err)
 			}
-			if took := time.Since(begin); took > 900*time.Millisecond {
-				t.Errorf("took %v", took)
+			for took := int64(time.Since(begin)); ; {
+				if most := worst.Load(); took <= most || worst.CompareAndSwap(most, took) {
+					return
+				}
 			}
 		})
 	}
 	calls.Wait()
+	if excess := time.Duration(late.Load() - idle.Load()); excess > 500*time.Millisecond {
+		t.Errorf("a call took %v longer than its context", excess)
+	}
 }
 
 func TestAWriteWhoseAnswerIsLostIsUnknown(t *testing.T) {

@@ -170,11 +170,11 @@ func (v *Vault) refresh(ctx context.Context, h handle, ahead time.Duration) (*re
 	}
 	if r.unsaved {
 		saved, err := v.saveAgain(ctx, h)
-		if err == nil {
+		switch now := v.now(); {
+		case err == nil && !saved.needs(now, ahead):
 			return saved, nil
-		}
-		if r.urgency(v.now()) != refreshDue {
-			v.pauses.failed(h.name, v.now(), minPause)
+		case err != nil && r.urgency(now) != refreshDue:
+			v.pauses.failed(h.name, now, minPause)
 			return nil, err
 		}
 	}
@@ -284,15 +284,20 @@ type pauses struct {
 }
 
 type pause struct {
-	until    time.Time
-	failures int
+	begun, until time.Time
+	failures     int
 }
 
-// left is how long a session still has to wait, 0 if not at all.
+// left is how long a session still has to wait, 0 if not at all. A clock that
+// was set back does not make a pause any longer: it is over.
 func (p *pauses) left(name Name, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(0, p.until[name].until.Sub(now))
+	pause := p.until[name]
+	if now.Before(pause.begun) {
+		return 0
+	}
+	return max(0, pause.until.Sub(now))
 }
 
 // failed makes the session wait: as long as the provider asked for, else twice
@@ -307,7 +312,7 @@ func (p *pauses) failed(name Name, now time.Time, asked time.Duration) time.Dura
 		wait += rand.N(wait / 4)
 	}
 	wait = max(wait, minPause)
-	p.set(name, now, pause{until: now.Add(wait), failures: failures})
+	p.set(name, now, pause{begun: now, until: now.Add(wait), failures: failures})
 	return wait
 }
 
@@ -316,7 +321,7 @@ func (p *pauses) failed(name Name, now time.Time, asked time.Duration) time.Dura
 func (p *pauses) succeeded(name Name, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.set(name, now, pause{until: now.Add(minPause)})
+	p.set(name, now, pause{begun: now, until: now.Add(minPause)})
 }
 
 // set stores a pause and drops those that are long over, now and then, so that

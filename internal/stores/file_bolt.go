@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 // than it deletes, whole pages come free, and pages are filled to the brim
 // since sign-ins append. Names say where a record lies.
 //
-// A million records of 1.1 KB take 1.44 KB each that way. Filed under their
+// A million records of 1.1 KB take 1.47 KB each that way. Filed under their
 // names, which are random, they take 1.85: a B+tree page of 4 KB holds three
 // and is two thirds full on average, whatever FillPercent says. Smaller pages
 // would mend that as well, but then a torn write of one disk sector could take
@@ -43,6 +44,7 @@ type book struct {
 	info   os.FileInfo
 	broken atomic.Bool // by a fault: the locks within db may be stuck
 	fate   atomic.Pointer[fault]
+	left   sync.Once
 }
 
 // openBook opens a file that is locked already. It owns the file from then on,
@@ -136,12 +138,14 @@ func (b *book) close() (err error) {
 // back, so it is not waited for; the lock on the file is given up in any case.
 func (b *book) abandon() {
 	b.broken.Store(true)
-	unlock(b.file)
-	if b.db == nil {
-		_ = b.file.Close()
-		return
-	}
-	go func() { _ = b.close() }()
+	b.left.Do(func() {
+		unlock(b.file)
+		if b.db == nil {
+			_ = b.file.Close()
+			return
+		}
+		go func() { _ = b.close() }()
+	})
 }
 
 // guard, deferred, turns panics into errors: bbolt's own about pages it can

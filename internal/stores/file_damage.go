@@ -104,8 +104,9 @@ func (f *File) open(bad *condemned) (*book, error) {
 			return nil, f.explain(err)
 		}
 		if aside != "" {
+			kept := rescue(aside, b)
 			f.log.Error("the session file was damaged: it has been set aside and a new one begun, with what could be read",
-				"path", f.path, "aside", aside, "kept", rescue(aside, b), "cause", cause)
+				"path", f.path, "aside", aside, "kept", kept, "cause", cause)
 		}
 		return b, nil
 	}

@@ -105,27 +105,53 @@ func TestADamagedFileIsSetAsideAndANewOneBegun(t *testing.T) {
 				t.Fatal(err)
 			}
 			damage(t, path, info.Size())
-			before, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			log := &logged{}
-			f := openAt(t, path, FileConfig{Log: log.logger()})
-			mustCreate(t, f, tokens.Name{1}, "new")
-			wantSealed(t, f, tokens.Name{1}, "new")
-			for _, name := range names {
-				if _, err := f.Load(t.Context(), name); err != nil && !errors.Is(err, tokens.ErrAbsent) {
-					t.Fatalf("Load: %v", err)
-				}
-			}
-			found := asides(t, path)
-			if len(found) != 1 || log.errors() != 1 {
-				t.Fatalf("set aside: %v, %d errors logged: %s", found, log.errors(), &log.text)
-			}
-			if after, err := os.ReadFile(found[0]); err != nil || !bytes.Equal(before, after) {
-				t.Errorf("what was set aside is not what was there (%v)", err)
-			}
+			wantSetAside(t, path, names)
 		})
+	}
+}
+
+// wantSetAside opens a damaged file and checks that its bytes were kept, that
+// it was said once, and that a store is there that works.
+func wantSetAside(t *testing.T, path string, names []tokens.Name) {
+	t.Helper()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &logged{}
+	f := openAt(t, path, FileConfig{Log: log.logger()})
+	mustCreate(t, f, tokens.Name{1}, "new")
+	wantSealed(t, f, tokens.Name{1}, "new")
+	for _, name := range names {
+		if _, err := f.Load(t.Context(), name); err != nil && !errors.Is(err, tokens.ErrAbsent) {
+			t.Fatalf("Load: %v", err)
+		}
+	}
+	found := asides(t, path)
+	if len(found) != 1 || log.errors() != 1 {
+		t.Fatalf("set aside: %v, %d errors logged: %s", found, log.errors(), &log.text)
+	}
+	if after, err := os.ReadFile(found[0]); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("what was set aside is not what was there (%v)", err)
+	}
+}
+
+func TestADiskThatDoesNotAnswerIsNoDamage(t *testing.T) {
+	path, _ := filled(t, 1)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := &condemned{cause: &fault{cause: errors.New("fault address"), memory: true}}
+	page := &condemned{cause: &fault{cause: errors.New("invalid page")}}
+	if !memory.damaged(file) {
+		t.Error("a file that can be read, but not where it is mapped, is not damaged")
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if memory.damaged(file) || !page.damaged(file) {
+		t.Error("a file that cannot be read is damaged, or a senseless page is not")
 	}
 }
 

@@ -114,7 +114,7 @@ func TestCloseWaitsForTheWritesThatHaveBegun(t *testing.T) {
 	f := openAt(t, path, FileConfig{})
 	const writers = 50
 	var wg sync.WaitGroup
-	done := make(chan tokens.Name, 1_000_000)
+	done := make(chan tokens.Name, 100_000)
 	for i := range writers {
 		wg.Go(func() {
 			for n := range 100_000 {

@@ -96,14 +96,16 @@ type use struct {
 	before browser
 }
 
-// settleUses lets what goes on behind requests come to its end, and notes what
-// is certain then.
-func (w *world) settleUses() {
-	settle()
+// noteUses notes what is certain: once what goes on behind requests has come to
+// its end, or else nothing.
+func (w *world) noteUses(settled bool) {
+	if settled {
+		settle()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range w.uses {
-		if u.of.user == u.before.user && !u.by.dead && !u.by.faulty && u.by.failure.Before(u.before.asked) {
+		if settled && u.of.user == u.before.user && !u.by.dead && !u.by.faulty && u.by.failure.Before(u.before.asked) {
 			u.of.noted = u.before.asked
 		}
 	}

@@ -43,7 +43,7 @@ func chaos(t *testing.T, seed uint64) {
 	t.Run(fmt.Sprintf("OSC_GATEWAY_CHAOS_SEED=%d", seed), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, rand.New(rand.NewPCG(seed, seed)))
-			for range 4 {
+			for range 2 {
 				for range 60 {
 					w.step()
 					if t.Failed() {
@@ -102,11 +102,7 @@ var steps = []struct {
 }
 
 func (w *world) step() {
-	if w.random.IntN(2) == 0 {
-		w.settleUses()
-	} else {
-		w.uses = nil
-	}
+	w.noteUses(w.random.IntN(2) == 0)
 	total := 0
 	for _, s := range steps {
 		total += s.weight

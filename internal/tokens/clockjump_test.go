@@ -54,10 +54,29 @@ func passInUse(t *testing.T, r *rig, ticket tokens.Ticket, d time.Duration, quie
 	}
 	for range d / time.Minute {
 		pass(time.Minute)
-		if got := r.fresh(t, ticket); got.err != nil {
+		got := r.fresh(t, ticket)
+		if got.err != nil {
 			t.Fatalf("not served: %v", got.err)
 		}
+		if now := r.clock.Now(); got.session.TokenExpires.Sub(now) > strictAccess+time.Minute {
+			t.Fatalf("served a token that is thought to live for %v", got.session.TokenExpires.Sub(now))
+		}
 	}
+}
+
+func TestAClockThatIsSetBackDoesNotMakeTheKeeperWait(t *testing.T) {
+	jumpingBubble(t, func(t *testing.T, r *rig, p *strict) {
+		r.keepAlive(t)
+		ticket := r.signIn(t, p.authorize("ada"))
+		pass(time.Hour)
+		r.clock.Advance(-5 * time.Hour)
+		pass(4 * time.Hour)
+		if calls := len(p.sends()); calls < 5 || calls > 6 {
+			t.Errorf("%d calls in five hours", calls)
+		}
+		p.wantServed(t, r.fresh(t, ticket), "ada")
+		p.wantNoneTwice(t)
+	})
 }
 
 // A token that was received while the clock was ahead is not taken for alive

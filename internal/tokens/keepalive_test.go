@@ -28,7 +28,6 @@ func TestAQuietSessionIsKeptFreshUntilItIsIdle(t *testing.T) {
 	strictBubble(t, func(t *testing.T, r *rig, p *strict) {
 		r.keepAlive(t)
 		ticket := r.signIn(t, p.authorize("ada"))
-		signedIn := time.Now()
 		pass(limits.Idle - time.Second)
 		calls := len(p.sends())
 		if calls < 12 || calls > 14 {
@@ -40,13 +39,25 @@ func TestAQuietSessionIsKeptFreshUntilItIsIdle(t *testing.T) {
 		p.wantNoneTwice(t)
 		r.wantSessions(t, 1)
 		pass(2 * time.Hour)
+		r.wantSessions(t, 0)
+		r.fresh(t, ticket).wantEnded(t, tokens.EndExpired)
+	})
+}
+
+func TestASessionNobodyUsesIsNotRefreshedBeyondTheIdleLimit(t *testing.T) {
+	strictBubble(t, func(t *testing.T, r *rig, p *strict) {
+		r.keepAlive(t)
+		for i := range 50 {
+			r.signIn(t, p.authorize(fmt.Sprint("user", i)))
+		}
+		signedIn := time.Now()
+		pass(20 * time.Hour)
 		for _, s := range p.sends() {
 			if idle := s.at.Sub(signedIn); idle > limits.Idle {
 				t.Errorf("refreshed after %v without use", idle)
 			}
 		}
 		r.wantSessions(t, 0)
-		r.fresh(t, ticket).wantEnded(t, tokens.EndExpired)
 	})
 }
 

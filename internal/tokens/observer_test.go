@@ -1,6 +1,7 @@
 package tokens_test
 
 import (
+	"context"
 	"maps"
 	"sync"
 	"testing"
@@ -157,17 +158,9 @@ func TestAMixUpThatComesTooLateIsNotToldOfAgain(t *testing.T) {
 		r.clock.Advance(time.Hour)
 		foreign := grant(2)
 		foreign.User = "eve"
-		r.provider.grants(foreign)
-		first := true
-		r.store.put(func(call func() error) error {
-			if first {
-				first = false
-				if err := r.replica().End(t.Context(), ticket.Name(), tokens.EndRevoked); err != nil {
-					t.Error(err)
-				}
-			}
-			return call()
-		}, "replace")
+		r.provider.does(func(ctx context.Context, _ string) (tokens.Set, error) {
+			return foreign, r.replica().End(ctx, ticket.Name(), tokens.EndRevoked)
+		})
 		r.fresh(t, ticket).wantEnded(t, tokens.EndRevoked)
 		if len(o.ended) != 0 {
 			t.Errorf("told of %+v", o.ended)

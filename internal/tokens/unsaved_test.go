@@ -98,6 +98,20 @@ func TestAnUnsavedPairIsSavedOnceTheStoreTakesIt(t *testing.T) {
 	}
 }
 
+func TestAPairThatDiedBeforeItWasSavedIsNotServed(t *testing.T) {
+	strictBubble(t, func(t *testing.T, r *rig, p *strict) {
+		r.Adopt(tokens.Policy{Limits: tokens.Limits{Idle: 100 * limits.Idle, Lifetime: limits.Lifetime}, Refresher: p}) // notes no use
+		ticket := r.signIn(t, p.authorize("ada"))
+		r.store.put(down, "replace")
+		pass(time.Hour)
+		p.wantServed(t, r.fresh(t, ticket), "ada")
+		r.store.heal()
+		pass(time.Hour)
+		p.wantServed(t, r.fresh(t, ticket), "ada")
+		wantSaved(t, r, p, ticket)
+	})
+}
+
 // A request that is served from memory must not make the keeper think that all
 // is well until the next refresh.
 func TestTheKeeperSavesAPairThatRequestsWereServedFrom(t *testing.T) {

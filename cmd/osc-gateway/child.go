@@ -39,6 +39,8 @@ func runApp(command []string, upstream string) (int, error) {
 		case received := <-signals:
 			_ = child.Process.Signal(received)
 		case err := <-ended:
+			// Refreshes under way are finished and the store is closed first.
+			_ = caddy.Stop()
 			return appStatus(child, err)
 		}
 	}

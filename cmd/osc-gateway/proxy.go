@@ -50,11 +50,14 @@ func runProxy(flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
-	caddy.TrapSignals()
+	command := flags.Args()
+	if len(command) == 0 { // else the app gets the signals, and ends the gateway by ending
+		caddy.TrapSignals()
+	}
 	if err := serve(values, os.Stderr); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
-	if command := flags.Args(); len(command) > 0 {
+	if len(command) > 0 {
 		return runApp(command, upstreams(values["to"])[0])
 	}
 	select {}

@@ -49,6 +49,20 @@ type Jar struct {
 	session []securecookie.Codec
 	flow    []securecookie.Codec
 	good    *recent.Map[string, goodSession]
+	// Names are put together once, not for every request.
+	sessionNames, roundsNames names
+}
+
+// names are a cookie's name on http and on https.
+type names struct{ plain, host string }
+
+func newNames(name string) names { return names{plain: name, host: hostPrefix + name} }
+
+func (n names) on(site Site) string {
+	if site.Secure {
+		return n.host
+	}
+	return n.plain
 }
 
 // New makes a jar with the keys of a ring: the newest writes, all read.
@@ -57,8 +71,10 @@ func New(ring *tokens.KeyRing, cfg Config) *Jar {
 		cfg.Now = time.Now
 	}
 	return &Jar{
-		cfg:     cfg,
-		good:    recent.New[string, goodSession](maxGood),
+		cfg:  cfg,
+		good: recent.New[string, goodSession](maxGood),
+
+		sessionNames: newNames(cfg.Name), roundsNames: newNames(cfg.roundsName()),
 		session: codecs(ring.CookieKeys(kindSession), cfg.Lifetime, maxSessionValue),
 		flow:    codecs(ring.CookieKeys(kindFlow), cfg.FlowAge, maxFlowValue),
 	}
@@ -73,15 +89,7 @@ func codecs(keys []tokens.CookieKeys, age time.Duration, maxLength int) []secure
 	return made
 }
 
-// sessionName is the session cookie's name on a site.
-func (j *Jar) sessionName(site Site) string { return prefixed(j.cfg.Name, site) }
-
-func prefixed(name string, site Site) string {
-	if site.Secure {
-		return hostPrefix + name
-	}
-	return name
-}
+func prefixed(name string, site Site) string { return newNames(name).on(site) }
 
 // flowPrefix begins the names of all flow cookies, without host prefix.
 func (c Config) flowPrefix() string { return c.Name + "_flow_" }

@@ -16,7 +16,7 @@ func (c Config) roundsName() string { return c.Name + "_rounds" }
 // minute. One that is sent to sign in again after several did not keep its
 // session, or is not given it back.
 func (j *Jar) Rounds(r *http.Request, site Site) int {
-	name := prefixed(j.cfg.roundsName(), site)
+	name := j.roundsNames.on(site)
 	found := values(r, name)
 	if len(found) != 1 {
 		return 0

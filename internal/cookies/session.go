@@ -17,7 +17,7 @@ const sessionVersion = 1
 // the request is signed out, and why is nobody's business. Two cookies of the
 // name are none: one of them is not ours.
 func (j *Jar) Session(r *http.Request, site Site) (ticket tokens.Ticket, presented bool) {
-	name := j.sessionName(site)
+	name := j.sessionNames.on(site)
 	found := values(r, name)
 	if len(found) != 1 {
 		return tokens.Ticket{}, len(found) > 0
@@ -62,7 +62,7 @@ func (j *Jar) decodeSession(name, encoded string, site Site) tokens.Ticket {
 // SetSession hands the ticket to the browser, to keep for as long as the
 // session can live.
 func (j *Jar) SetSession(h http.Header, site Site, ticket tokens.Ticket, age time.Duration) error {
-	name := j.sessionName(site)
+	name := j.sessionNames.on(site)
 	value := append([]byte{sessionVersion}, ticket.Bytes()...)
 	encoded, err := securecookie.EncodeMulti(bound(name, site), value, j.session[0])
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,10 +60,8 @@ func (g *Gate) only(serve func(http.ResponseWriter, *http.Request) error, method
 		if r.TLS != nil && !r.TLS.HandshakeComplete || r.Header.Get("Early-Data") == "1" {
 			return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusTooEarly})
 		}
-		for _, method := range methods {
-			if r.Method == method {
-				return serve(w, r)
-			}
+		if slices.Contains(methods, r.Method) {
+			return serve(w, r)
 		}
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusMethodNotAllowed})

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -141,7 +140,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		g.cfg.Observer.Request(route.Mode.String(), outcomePassed)
 		return g.pass(w, r, next, route, nil)
 	}
-	session, refused := g.admit(sent, route)
+	session, refused := g.admit(w, sent, route)
+	if refused != nil {
+		refused.program = route.Mode == API
+	}
 	g.cfg.Observer.Request(route.Mode.String(), outcome(route, refused))
 	switch {
 	case refused != nil && refused.challenge && route.Mode == Optional:
@@ -180,7 +182,7 @@ func outcome(route *Route, refused *refusal) string {
 }
 
 // admit finds out whose request it is and whether the route lets them in.
-func (g *Gate) admit(r *http.Request, route *Route) (*tokens.Session, *refusal) {
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*tokens.Session, *refusal) {
 	desk, err := g.open(r.Context())
 	if err != nil {
 		return nil, g.unavailable(err)
@@ -202,6 +204,11 @@ func (g *Gate) admit(r *http.Request, route *Route) (*tokens.Session, *refusal) 
 	session, err := desk.vault.Fresh(r.Context(), g.realm(site), ticket)
 	if err != nil {
 		return nil, g.sessionRefusal(err)
+	}
+	if desk.jar.Rounds(r, site) > 0 { // the session came back: that was no round
+		if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
+			return nil, &refusal{reason: pages.StoreUnavailable, cause: err}
+		}
 	}
 	if !route.lets(session.Tenant) {
 		return nil, &refusal{reason: pages.TenantForbidden, session: session}
@@ -242,6 +249,3 @@ func oddTargetStatus(r *http.Request) int {
 	}
 	return http.StatusBadRequest
 }
-
-// errNotReady is the cause where the safe gave none.
-var errNotReady = errors.New("not ready")

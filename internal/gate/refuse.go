@@ -24,6 +24,7 @@ type refusal struct {
 	clear      bool
 	retryAfter time.Duration
 	session    *tokens.Session // whose request it was, if anybody's
+	program    bool            // the route is for programs: JSON, whoever asks
 	hint       string          // for the operator
 	cause      error           // for the log
 }
@@ -65,7 +66,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 		view.SignOutURL = g.path(pathSignOut)
 	}
 	g.log(r, why, view.Reference)
-	g.cfg.Pages.Refuse(w, view, browser.IsNavigation(r))
+	g.cfg.Pages.Refuse(w, view, browser.IsNavigation(r) && !why.program)
 	return nil
 }
 

@@ -102,7 +102,7 @@ func discoveryURL(issuer string) string {
 }
 
 func (p *Provider) fetchMetadata(ctx context.Context) (metadata, error) {
-	request, err := http.NewRequest(http.MethodGet, discoveryURL(p.issuer), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, discoveryURL(p.issuer), nil)
 	if err != nil {
 		return metadata{}, err
 	}

@@ -31,7 +31,7 @@ func (p *Provider) Knows(ctx context.Context, client tokens.Client, redirectURI 
 		// Of a verifier nobody has: a code for it could not be exchanged.
 		Challenge: probeState, ChallengeMethod: "S256",
 	})
-	request, err := http.NewRequest(http.MethodGet, target, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return true
 	}

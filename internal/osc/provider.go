@@ -120,7 +120,7 @@ func (p *Provider) call(ctx context.Context, endpoint Endpoint, request *http.Re
 		p.tell(endpoint, 0, p.now().Sub(begun))
 		return fail(err)
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	defer func() { p.tell(endpoint, answer.StatusCode, p.now().Sub(begun)) }()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
@@ -154,8 +154,8 @@ func ownWords(err error) error {
 }
 
 // post makes a POST request of a body.
-func post(target, contentType string, body []byte) (*http.Request, error) {
-	request, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(body))
+func post(ctx context.Context, target, contentType string, body []byte) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

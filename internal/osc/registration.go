@@ -62,7 +62,7 @@ func (p *Provider) register(ctx context.Context, endpoint string, wish clientMet
 	if err != nil {
 		return Registration{}, err
 	}
-	request, err := post(endpoint, "application/json", body)
+	request, err := post(ctx, endpoint, "application/json", body)
 	if err != nil {
 		return Registration{}, &Error{Endpoint: EndpointRegistration, cause: err}
 	}

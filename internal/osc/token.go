@@ -80,7 +80,7 @@ func (p *Provider) grant(ctx context.Context, client tokens.Client, form url.Val
 			form.Set("client_secret", client.Secret.Reveal())
 		}
 	}
-	request, err := post(endpoints.token, "application/x-www-form-urlencoded", []byte(form.Encode()))
+	request, err := post(ctx, endpoints.token, "application/x-www-form-urlencoded", []byte(form.Encode()))
 	if err != nil {
 		return tokens.Set{}, &Error{Endpoint: EndpointToken, cause: err}
 	}

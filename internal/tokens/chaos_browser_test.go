@@ -138,10 +138,15 @@ func (w *world) judgeEnd(b *browser, reason tokens.EndReason) {
 		switch why, issued := w.provider.fate(b.user); {
 		case why == "":
 			w.failf("%s was rejected, not by the provider", b.user)
-		case why == diedOfAge && !idle && w.trouble.Before(issued):
+		case why == diedOfAge && !idle && w.hasBeenFineSince(issued):
 			w.failf("%s's refresh token died unused, without need", b.user)
 		}
 	}
+}
+
+// hasBeenFineSince tells whether nothing was in the way of keeping sessions.
+func (w *world) hasBeenFineSince(when time.Time) bool {
+	return w.weather == fine && !w.members[0].faulty && !w.members[1].faulty && w.trouble.Before(when)
 }
 
 // fate tells why a user's family ended, and when its last pair was issued.

@@ -52,7 +52,7 @@ func (f Field) Name() string { return f.name }
 func (f Field) String() string { return redacted }
 
 // Format keeps the value out of every verb of package fmt.
-func (f Field) Format(s fmt.State, _ rune) { fmt.Fprint(s, redacted) }
+func (f Field) Format(s fmt.State, _ rune) { _, _ = fmt.Fprint(s, redacted) }
 
 // LogValue keeps the value out of logs.
 func (f Field) LogValue() slog.Value { return slog.StringValue(redacted) }

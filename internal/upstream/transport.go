@@ -29,7 +29,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	inj := InjectionFrom(req.Context())
 	if err := inj.Check(); err != nil {
 		if req.Body != nil {
-			req.Body.Close()
+			_ = req.Body.Close()
 		}
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Request = req // Base has put the request with the token there
 	if resp.StatusCode == http.StatusSwitchingProtocols && req.Header.Get("Upgrade") == "" {
-		resp.Body.Close()
+		_ = resp.Body.Close()
 		return nil, errUnaskedSwitch
 	}
 	h.filterHeader(resp.Header, inj)

@@ -1,0 +1,146 @@
+package integration
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// beTheApp is the variable that makes this test's program the app which
+// `proxy -- <command>` starts.
+const beTheApp = "INTEGRATION_TEST_APP"
+
+// statusOfTheApp is what it ends with when it is told to.
+const statusOfTheApp = 7
+
+// runChildApp serves on PORT until SIGTERM. Its page tells the names and
+// values of its environment, and whether a token came along.
+func runChildApp() int {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM)
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "token %v user %s\n%s\n", strings.HasPrefix(r.Header.Get("X-Pat-Jwt"), "Bearer "),
+			r.Header.Get("X-Osc-User"), strings.Join(os.Environ(), "\n"))
+	}))
+	<-told
+	return statusOfTheApp
+}
+
+func TestProxyPutsTheGatewayInFrontOfAnAppWithoutAFile(t *testing.T) {
+	t.Parallel()
+	c := &canaries{}
+	w := &world{t: t, canaries: c, osc: newOSC(t, c), app: newApp(t, c)}
+	w.osc.up()
+	// Everything by variable but what is a flag here: both are the same.
+	w.gateway = newGateway(t, c, "OSC_GATEWAY_ISSUER="+w.osc.URL, "OSC_GATEWAY_PUBLIC=/assets/*,/about", "OSC_GATEWAY_STORE=memory")
+	w.gateway.launch("proxy", "--from", w.gateway.anyHost(), "--to", strings.TrimPrefix(w.app.URL, "http://"), "--api", "/api/*")
+	eventually(t, "the gateway answers", w.gateway.answers)
+
+	v := w.visitor()
+	for _, path := range []string{"/assets/a.js", "/about"} {
+		if got := v.open(path); got.Status != http.StatusOK {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+	if got := v.fetch(http.MethodGet, "/api/rooms"); got.Status != http.StatusUnauthorized {
+		t.Errorf("an API: %v", got)
+	}
+	page := v.signIn("/studio")
+	if token, ok := w.app.last(t).token(); page.Status != http.StatusOK || !ok || !c.knows(accessToken, token) {
+		t.Errorf("%v, token %v", page, ok)
+	}
+}
+
+func TestProxyRunsTheAppAndKeepsTheGatewaysSecretsFromIt(t *testing.T) {
+	t.Parallel()
+	c := &canaries{}
+	w := &world{t: t, canaries: c, osc: newOSC(t, c)}
+	w.osc.up()
+	w.quickly()
+	random := make([]byte, 32)
+	rand.Read(random)
+	key := hex.EncodeToString(random)
+	for _, value := range []string{marker + "-secret", marker + "-pat", key} {
+		c.note(planted, value)
+	}
+	w.gateway = newGateway(t, c, beTheApp+"=1", "OSC_CLIENT_ID=our-app", "OSC_CLIENT_SECRET="+marker+"-secret",
+		"OSC_ACCESS_TOKEN="+marker+"-pat", "OSC_GATEWAY_KEY="+key, "THE_APPS_OWN=setting")
+	w.osc.allow("our-app", marker+"-secret", w.gateway.URL+"/auth/callback")
+	_, port, _ := net.SplitHostPort(freeAddress(t))
+	w.gateway.status = statusOfTheApp
+	w.gateway.launch("proxy", "--from", w.gateway.anyHost(), "--to", "127.0.0.1:"+port, "--issuer", w.osc.URL, "--store", "memory",
+		"--", os.Args[0])
+	eventually(t, "the gateway answers", w.gateway.answers)
+
+	v := w.visitor()
+	var page answer
+	eventually(t, "the app answers", func() bool { page = v.signIn("/"); return page.Status == http.StatusOK })
+	if !strings.Contains(page.Body, "token true user alice") || !strings.Contains(page.Body, "THE_APPS_OWN=setting") ||
+		!strings.Contains(page.Body, "PORT="+port+"\n") {
+		t.Errorf("the app says:\n%s", page.Body)
+	}
+	for _, name := range []string{"OSC_CLIENT_SECRET", "OSC_ACCESS_TOKEN", "OSC_GATEWAY_KEY"} {
+		if strings.Contains(page.Body, name+"=") {
+			t.Errorf("the app has %s", name)
+		}
+	}
+}
+
+func TestASecretOnTheCommandLineIsRefused(t *testing.T) {
+	t.Parallel()
+	c := &canaries{}
+	g := newGateway(t, c)
+	for _, arguments := range [][]string{
+		{"--client-secret", marker}, {"--key", marker}, {"--store", "redis://user:" + marker + "@localhost"},
+	} {
+		if output, status := g.run(append([]string{"proxy", "--to", ":3000"}, arguments...)...); status == 0 || strings.Contains(output, marker) {
+			t.Errorf("%s: status %d: %s", arguments[0], status, output)
+		}
+	}
+}
+
+// anyHost is where the gateway listens, whatever it is called: ":port".
+func (g *gateway) anyHost() string {
+	_, port, _ := net.SplitHostPort(g.address)
+	return ":" + port
+}
+
+// toOpen is the address the demo prints.
+var toOpen = regexp.MustCompile(`Open +(http://\S+)`)
+
+func TestTheDemoShowsATokenThatArrived(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, &canaries{})
+	g.launch("demo", "--from", g.address, "--osc", freeAddress(t))
+	eventually(t, "the demo says what to open", func() bool { return toOpen.Match(g.output()) })
+	address := string(toOpen.FindSubmatch(g.output())[1])
+	v := newVisitor(t, address)
+	var front answer
+	eventually(t, "the demo answers", func() (ok bool) {
+		var err error
+		front, err = v.try(http.MethodGet, "/", navigation, "")
+		return err == nil
+	})
+	if front.Status != http.StatusOK || strings.Contains(front.Body, "x-pat-jwt: Bearer") {
+		t.Errorf("signed out: %v", front)
+	}
+	if page := v.signIn("/studio"); page.Status != http.StatusOK || !strings.Contains(page.Body, "x-pat-jwt: Bearer") || !strings.Contains(page.Body, "alice") {
+		t.Errorf("signed in: %v\n%s", page, page.Body)
+	}
+	if done := v.signOut(); done.Status != http.StatusSeeOther {
+		t.Errorf("signing out: %v", done)
+	}
+}

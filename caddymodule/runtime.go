@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,6 +34,7 @@ type runtime struct {
 	before  []*settings // adopted earlier, of configurations still in use
 	store   tokens.Store
 	vault   *tokens.Vault
+	ended   bool // destructed: what is not open stays closed
 }
 
 // settings are what a configuration says about sessions.
@@ -126,6 +128,9 @@ func (rt *runtime) open(keys *tokens.KeyRing) (*tokens.Vault, error) {
 	if vault := rt.opened(); vault != nil {
 		return vault, nil
 	}
+	if rt.hasEnded() {
+		return nil, errEnded
+	}
 	store, err := rt.openStore()
 	if err != nil {
 		return nil, err
@@ -138,6 +143,16 @@ func (rt *runtime) open(keys *tokens.KeyRing) (*tokens.Vault, error) {
 	rt.vault.KeepAlive()
 	rt.clients.KeepOn(rt.vault.Notes(registrationNotes))
 	return rt.vault, nil
+}
+
+// errEnded answers whoever comes for a store that was never opened, when the
+// last configuration that used it is gone.
+var errEnded = errors.New("the configuration is no longer in use")
+
+func (rt *runtime) hasEnded() bool {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.ended
 }
 
 // registrationNotes is the kind of note registered clients are kept as.
@@ -157,9 +172,12 @@ const closeTimeout = 20 * time.Second
 // Destruct ends the runtime when no configuration uses it any more. Requests
 // still being served may go on using what is in memory.
 func (rt *runtime) Destruct() error {
+	rt.opening.Lock() // an opening under way is waited for, none begins later
 	rt.mu.Lock()
 	vault, store := rt.vault, rt.store
+	rt.ended = true
 	rt.mu.Unlock()
+	rt.opening.Unlock()
 	if vault == nil {
 		return nil
 	}

@@ -62,7 +62,7 @@ const warmUpTimeout = 30 * time.Second
 func (s *safe) warmUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), warmUpTimeout)
 	defer cancel()
-	if _, _, err := s.Open(ctx); err != nil {
+	if _, _, err := s.Open(ctx); err != nil && !errors.Is(err, errEnded) {
 		s.log.Error("sessions can't be kept yet; trying again with each request", "error", err)
 	}
 }

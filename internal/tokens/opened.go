@@ -18,6 +18,7 @@ type opened struct {
 }
 
 type openedRecord struct {
+	ring   *KeyRing // that opened it: a key may be taken away
 	sealed []byte
 	site   string
 	record record
@@ -25,15 +26,15 @@ type openedRecord struct {
 
 func newOpened() opened { return opened{recent.New[Name, openedRecord](maxOpened)} }
 
-// get returns a copy of the record that sealed bytes of a site were opened to.
-func (o *opened) get(name Name, sealed []byte, site string) *record {
+// get returns a copy of the record that a ring opened sealed bytes of a site to.
+func (o *opened) get(name Name, ring *KeyRing, sealed []byte, site string) *record {
 	found, there := o.records.Get(name)
-	if !there || found.site != site || !bytes.Equal(found.sealed, sealed) {
+	if !there || found.ring != ring || found.site != site || !bytes.Equal(found.sealed, sealed) {
 		return nil
 	}
 	return &found.record
 }
 
-func (o *opened) put(name Name, sealed []byte, site string, r *record) {
-	o.records.Put(name, openedRecord{sealed: sealed, site: site, record: *r})
+func (o *opened) put(name Name, ring *KeyRing, sealed []byte, site string, r *record) {
+	o.records.Put(name, openedRecord{ring: ring, sealed: sealed, site: site, record: *r})
 }

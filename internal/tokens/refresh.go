@@ -193,7 +193,7 @@ func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error)
 	if left := v.pauses.left(h.name, v.now()); left > 0 {
 		return r, &Unavailable{Part: PartProvider, RetryAfter: left, Err: errPaused}
 	}
-	used := r.refresh
+	used, begun := r.refresh, v.now() // a token's life may begin when it is asked for
 	set, err := v.policy.Load().Refresher.Refresh(ctx, r.client, used)
 	switch {
 	case errors.Is(err, ErrRejected), errors.Is(err, ErrClientUnknown) && r.client.Dynamic && !r.alive(v.now()):
@@ -205,14 +205,13 @@ func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error)
 		v.log.Warn("refresh failed; the session is kept", "session", h.name.Digest(), "tenant", r.tenant, "retry_in", pause, "error", err)
 		return nil, err
 	}
-	now := v.now()
-	v.pauses.succeeded(h.name, now)
+	v.pauses.succeeded(h.name, v.now())
 	if differ(r.user, set.User) || differ(r.tenant, set.Tenant) {
 		v.observeRefresh("rejected")
 		v.log.Error("the provider refreshed a session to another user; it is ended", "session", h.name.Digest())
 		return v.reject(ctx, h, used) // whose requests the pair would sign is no longer certain
 	}
-	saved, err := v.save(ctx, h, used, set, now)
+	saved, err := v.save(ctx, h, used, set, begun)
 	if err == nil || errors.Is(err, ErrAbsent) {
 		if err == nil {
 			v.observeRefresh("ok")
@@ -224,8 +223,8 @@ func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error)
 	// the only one there is: served from memory, saved as soon as possible.
 	v.observeRefresh("unsaved")
 	v.log.Warn("a new token could not be stored yet; keeping it in memory", "session", h.name.Digest(), "error", err)
-	v.unsaved.put(unsavedPair{handle: h, used: []secret.String{used}, set: set, at: now})
-	r.take(set, now)
+	v.unsaved.put(unsavedPair{handle: h, used: []secret.String{used}, set: set, at: begun})
+	r.take(set, begun)
 	r.unsaved = true
 	return r, nil
 }

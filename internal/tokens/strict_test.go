@@ -113,7 +113,7 @@ func (p *strict) feels(m mood) {
 	p.mood = m
 }
 
-// is tells why a user's family ended, "" while it is good.
+// whyEnded tells why a user's family ended, "" while it is good.
 func (p *strict) whyEnded(user string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

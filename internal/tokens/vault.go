@@ -96,8 +96,8 @@ func NewVault(cfg VaultConfig) *Vault {
 
 // Adopt makes p the policy of all sessions from now on.
 func (v *Vault) Adopt(p Policy) {
-	if p.Ring != nil && v.ring.Swap(p.Ring) != p.Ring {
-		v.opened.records.Clear() // a key may have been taken away
+	if p.Ring != nil {
+		v.ring.Store(p.Ring)
 	}
 	v.policy.Store(&p)
 }
@@ -238,14 +238,14 @@ func (v *Vault) load(ctx context.Context, h handle) (*record, error) {
 		}
 		return nil, storeError(err)
 	}
-	r := v.opened.get(h.name, stored.Sealed, h.site)
+	seal := v.sealer()
+	r := v.opened.get(h.name, seal.ring, stored.Sealed, h.site)
 	if r == nil {
-		seal := v.sealer()
 		if r, err = seal.open(stored.Sealed, h.name, h.site, h.ticket); err != nil {
 			v.log.Warn("session record does not open", "session", h.name.Digest())
 			return nil, ErrAbsent
 		}
-		v.opened.put(h.name, stored.Sealed, h.site, r)
+		v.opened.put(h.name, seal.ring, stored.Sealed, h.site, r)
 	}
 	r.generation = stored.Generation
 	v.unsaved.overlay(h.name, r)

@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/Eyevinn/osc-gateway/internal/pages"
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
@@ -46,7 +48,22 @@ func (o *observer) Entered(r *http.Request, session *tokens.Session) {
 		replacer.Set("http.auth.user.id", session.User)
 		replacer.Set("http.auth.user.tenant", session.Tenant)
 	}
+	caddyhttp.SetVar(r.Context(), enteredVar, entered{tenant: session.Tenant})
 }
+
+// enteredVar is the request's variable by which matchers know who was let in.
+// Placeholders would not do: other handlers can set them.
+const enteredVar = "osc_auth.entered"
+
+type entered struct{ tenant string }
+
+// enteredTenant is the workspace of whoever a gate has let in.
+func enteredTenant(r *http.Request) (tenant string, signedIn bool) {
+	found, signedIn := caddyhttp.GetVar(r.Context(), enteredVar).(entered)
+	return found.tenant, signedIn
+}
+
+var errNoTenant = errors.New("osc_tenant: name at least one workspace")
 
 // Refused sets {http.auth.osc.reason}.
 func (o *observer) Refused(r *http.Request, reason pages.Reason) {

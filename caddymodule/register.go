@@ -13,6 +13,8 @@ func init() {
 	caddy.RegisterModule(FileStore{})
 	caddy.RegisterModule(RedisStore{})
 	caddy.RegisterModule(AdminAPI{})
+	caddy.RegisterModule(MatchSignedIn{})
+	caddy.RegisterModule(MatchTenant{})
 
 	httpcaddyfile.RegisterGlobalOption("osc_auth", parseGlobalOption)
 	httpcaddyfile.RegisterDirective("osc_auth", parseAuthDirective)

@@ -44,7 +44,7 @@ func runDemo(flags caddycmd.Flags) (int, error) {
 	// The demo is what it shows, whatever the environment says.
 	values := given{
 		"from": {from}, "to": {app}, "issuer": {osc.issuer}, "token-service": {osc.issuer + "/token"},
-		"client-name": {"The osc-gateway demo"}, "store": {"memory"}, logLevel: {"ERROR"},
+		"client-name": {"the osc-gateway demo"}, "store": {"memory"}, logLevel: {"ERROR"},
 		"public": {"/about", "/style.css"}, "optional": {"/"}, "api": {"/api/*"},
 	}
 	for _, name := range []string{"OSC_CLIENT_ID", "CLIENT_ID", "OSC_CLIENT_SECRET", "CLIENT_SECRET"} {

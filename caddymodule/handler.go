@@ -105,7 +105,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
 		Clients: h.app.runtime.clients, Provider: h.app.provider, Cookies: jar, Pages: pages.New(""),
 		Hygiene:  upstream.NewHygiene(upstream.Rules{TokenHeaders: tokenHeaders, SessionCookies: jar.Owns}),
-		Observer: h.app.observer, Original: originalTarget, Log: log,
+		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),
 		InPlace:            h.Inject == injectRequest,
 	})

@@ -91,6 +91,9 @@ type Config struct {
 	// the request itself while the next handler has it.
 	InPlace bool
 
+	// Trusted tells whether the peer is a proxy that may say where a request
+	// comes from. Default: nobody is.
+	Trusted  func(*http.Request) bool
 	Original Original         // default: the request's own
 	Now      func() time.Time // default time.Now
 	Random   io.Reader        // default crypto/rand
@@ -108,6 +111,9 @@ type Gate struct {
 func New(cfg Config) *Gate {
 	if cfg.Original == nil {
 		cfg.Original = func(r *http.Request) (string, *url.URL) { return r.RequestURI, r.URL }
+	}
+	if cfg.Trusted == nil {
+		cfg.Trusted = func(*http.Request) bool { return false }
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

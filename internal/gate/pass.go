@@ -42,7 +42,10 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, route 
 		cookies = slices.Clone(cookies)
 		injected.Cookies = func() []string { return cookies }
 	}
-	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization || route.Mode != Public)
+	protected := route.Mode.Protected()
+	g.cfg.Hygiene.StripClaims(r, g.cfg.StripAuthorization || route.Mode != Public, upstream.Claims{
+		Method: protected, Address: protected && !g.cfg.Trusted(r),
+	})
 	r = r.WithContext(upstream.WithInjection(r.Context(), injected))
 	if !g.cfg.InPlace {
 		return next.ServeHTTP(w, r)

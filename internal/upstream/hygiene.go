@@ -59,10 +59,39 @@ func NewHygiene(rules Rules) *Hygiene {
 // Call it once, before the request is copied: trailers arrive after the body,
 // in a map that all copies share.
 func (h *Hygiene) Strip(r *http.Request, authorization bool) {
+	h.StripClaims(r, authorization, Claims{})
+}
+
+// Claims are what else a client may say of its request that an upstream could
+// act on, and that is deleted where it decides what happens in a user's name.
+type Claims struct {
+	Method  bool // that the method is another one
+	Address bool // that the client, or what it asked for, is another one
+}
+
+// methodClaims and addressClaims are fields by which frameworks and proxies
+// let themselves be told. X-Forwarded-For, -Host and -Proto are not among
+// them: the proxy writes those itself.
+var (
+	methodClaims  = []string{"x-http-method-override", "x-http-method", "x-method-override"}
+	addressClaims = []string{
+		"forwarded", "x-real-ip", "x-original-url", "x-original-uri", "x-rewrite-url", "x-forwarded-uri", "x-forwarded-url",
+		"x-forwarded-prefix", "x-forwarded-path", "x-forwarded-server", "x-forwarded-port", "x-forwarded-scheme",
+		"x-original-host", "x-host", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip",
+	}
+)
+
+// denies tells whether a field makes one of the claims.
+func (c Claims) denies(name string) bool {
+	return c.Method && sameAny(name, methodClaims) || c.Address && sameAny(name, addressClaims)
+}
+
+// StripClaims is Strip, and deletes claims as well.
+func (h *Hygiene) StripClaims(r *http.Request, authorization bool, claims Claims) {
 	for name, values := range r.Header {
 		switch {
 		case h.reserved(name), authorization && SameField(name, "Authorization"),
-			SameField(name, "HTTP2-Settings"):
+			SameField(name, "HTTP2-Settings"), claims.denies(name):
 			delete(r.Header, name)
 		case SameField(name, "Connection"):
 			put(r.Header, name, h.pruneConnection(values, authorization))

@@ -197,3 +197,31 @@ func TestHygieneIsSafeForConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestClaimsAreDeletedOnlyWhereTheyAreDenied(t *testing.T) {
+	sent := map[string]string{
+		"Forwarded": "for=1.2.3.4", "X-Real-Ip": "1.2.3.4", "X-Original-Url": "/public", "X-Rewrite-Url": "/public", "X-Forwarded-Uri": "/public",
+		"X_Forwarded_Prefix": "/public", "X-Http-Method-Override": "DELETE", "X.Http.Method": "DELETE", "X-Method-Override": "PUT",
+	}
+	kept := map[string]string{"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a", "Host-Of-Honour": "b"}
+	for _, test := range []struct {
+		claims Claims
+		left   int // of those sent
+	}{{Claims{}, 9}, {Claims{Method: true}, 6}, {Claims{Address: true}, 3}, {Claims{Method: true, Address: true}, 0}} {
+		r := &http.Request{Header: http.Header{}}
+		for _, fields := range []map[string]string{sent, kept} {
+			for name, value := range fields {
+				r.Header[name] = []string{value}
+			}
+		}
+		NewHygiene(Rules{}).StripClaims(r, false, test.claims)
+		if got := len(r.Header) - len(kept); got != test.left {
+			t.Errorf("%+v leaves %d, want %d: %v", test.claims, got, test.left, r.Header)
+		}
+		for name := range kept {
+			if r.Header[name] == nil {
+				t.Errorf("%+v deletes %s", test.claims, name)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -36,6 +37,10 @@ type App struct {
 	// Where OSC exchanges tokens for service tokens, an https URL. Default: the
 	// environment's.
 	TokenService string `json:"token_service,omitempty"`
+
+	// Where OSC's catalogue of services is, an https URL. Default: beside the
+	// token service.
+	Catalog string `json:"catalog,omitempty"`
 
 	// The id of an OAuth app registered with OSC. Placeholders are replaced.
 	// Default: the variable OSC_CLIENT_ID, then CLIENT_ID; without either the
@@ -68,6 +73,7 @@ type App struct {
 	SessionLifetime caddy.Duration `json:"session_lifetime,omitempty"`
 
 	provider *osc.Provider
+	services *osc.Services
 	client   tokens.Client
 	keys     *tokens.KeyRing // nil: the one in Caddy's storage
 	observer *observer
@@ -109,6 +115,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	a.services = osc.NewServices(a.provider, a.TokenService, a.Catalog)
 	if err := a.provisionRuntime(ctx); err != nil {
 		return err
 	}
@@ -124,7 +131,7 @@ func (a *App) setDefaults() error {
 	if !known {
 		return fmt.Errorf("environment %q: must be prod, stage or dev", a.Environment)
 	}
-	for option, value := range map[string]*string{"issuer": &a.Issuer, "token_service": &a.TokenService, "client_name": &a.ClientName} {
+	for option, value := range map[string]*string{"issuer": &a.Issuer, "token_service": &a.TokenService, "catalog": &a.Catalog, "client_name": &a.ClientName} {
 		if *value == "" {
 			continue
 		}
@@ -142,8 +149,14 @@ func (a *App) setDefaults() error {
 	if len(a.StoreRaw) == 0 {
 		a.StoreRaw = json.RawMessage(`{"backend":"file"}`)
 	}
+	a.TokenService = strings.TrimSuffix(a.TokenService, "/")
+	setDefault(&a.Catalog, osc.CatalogOf(a.TokenService))
+	a.Catalog = strings.TrimSuffix(a.Catalog, "/")
 	if err := osc.CheckURL(a.TokenService); err != nil {
 		return fmt.Errorf("token_service: %w", err)
+	}
+	if err := osc.CheckURL(a.Catalog); err != nil {
+		return fmt.Errorf("catalog: %w", err)
 	}
 	if a.IdleTimeout < 0 || a.SessionLifetime < 0 {
 		return errors.New("idle_timeout and session_lifetime must not be negative")

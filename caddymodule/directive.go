@@ -20,6 +20,7 @@ import (
 //	    required         [<matchers...>] [{ <route options> }]
 //	    api              <matchers...> [{ <route options> }]
 //	    token_header     x-pat-jwt | authorization | off | <Field-Name> [bearer|raw]
+//	    service          <id>
 //	    identity_headers on|off
 //	    cross_origin     <origins...>
 //	    cookie           <name>
@@ -27,7 +28,7 @@ import (
 //	    inject           request|transport
 //	}
 //
-// Route options are token_header, identity_headers and cross_origin, and
+// Route options are token_header, service, identity_headers and cross_origin, and
 // tenants <names...> on protected routes.
 func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next()
@@ -52,7 +53,7 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 // authWords are what the block of osc_auth may say, proxyWords what osc_proxy
 // keeps for the gate and does not pass to reverse_proxy.
 const (
-	proxyWords = " public_url endpoints public optional required api token_header identity_headers cross_origin cookie same_site "
+	proxyWords = " public_url endpoints public optional required api token_header service identity_headers cross_origin cookie same_site "
 	authWords  = proxyWords + "inject "
 )
 
@@ -173,6 +174,8 @@ func (o *RouteOptions) unmarshalRouteOption(d *caddyfile.Dispenser, word string)
 	switch word {
 	case "token_header":
 		return o.unmarshalTokenHeader(d)
+	case "service":
+		return matching(d, &o.Service, serviceName.MatchString, "the id of an OSC service, like eyevinn-intercom-manager")
 	case "identity_headers":
 		var value string
 		if err := matching(d, &value, oneOf("on", "off"), "on or off"); err != nil {
@@ -187,7 +190,7 @@ func (o *RouteOptions) unmarshalRouteOption(d *caddyfile.Dispenser, word string)
 			return err
 		})
 	default:
-		return d.Errf("unknown word %q; expected tenants, token_header, identity_headers or cross_origin", word)
+		return d.Errf("unknown word %q; expected tenants, token_header, service, identity_headers or cross_origin", word)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 //	    environment      prod|stage|dev
 //	    issuer           <url>
 //	    token_service    <url>
+//	    catalog          <url>
 //	    client_id        <id>
 //	    client_secret    <secret>
 //	    client_name      <name>
@@ -74,6 +75,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return providerURL(d, &a.Issuer)
 	case "token_service":
 		return providerURL(d, &a.TokenService)
+	case "catalog":
+		return providerURL(d, &a.Catalog)
 	case "client_id":
 		return credential(d, &a.ClientID)
 	case "client_secret":
@@ -89,7 +92,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 	case "session_lifetime":
 		return duration(d, &a.SessionLifetime)
 	default:
-		return d.Errf("unknown option %q of osc_auth; expected environment, issuer, token_service, client_id, "+
+		return d.Errf("unknown option %q of osc_auth; expected environment, issuer, token_service, catalog, client_id, "+
 			"client_secret, client_name, store, key, idle_timeout or session_lifetime", word)
 	}
 }

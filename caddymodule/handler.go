@@ -22,6 +22,7 @@ const (
 	defaultEndpoints   = "/auth"
 	defaultCookie      = "osc_session"
 	defaultTokenHeader = "X-Pat-Jwt"
+	serviceTokenHeader = "Authorization"
 
 	sameSiteLax    = "lax"
 	sameSiteStrict = "strict"
@@ -103,7 +104,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.gate = gate.New(gate.Config{
 		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
-		Clients: h.app.runtime.clients, Provider: h.app.provider, Cookies: jar, Pages: pages.New(""),
+		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Cookies: jar, Pages: pages.New(""),
 		Hygiene:  upstream.NewHygiene(upstream.Rules{TokenHeaders: tokenHeaders, SessionCookies: jar.Owns}),
 		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),

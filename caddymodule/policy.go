@@ -39,6 +39,11 @@ type RouteOptions struct {
 	// The header field the token is sent in. Default: x-pat-jwt, as Bearer.
 	TokenHeader *TokenHeader `json:"token_header,omitempty"`
 
+	// The OSC service whose token is sent instead of the user's own, like
+	// eyevinn-intercom-manager. It goes in Authorization unless token_header says
+	// otherwise. Default: none, the user's own token is sent.
+	Service string `json:"service,omitempty"`
+
 	// Whether X-Osc-User and X-Osc-Tenant are sent. Default: true.
 	IdentityHeaders *bool `json:"identity_headers,omitempty"`
 
@@ -71,6 +76,11 @@ func (t *TokenHeader) wire() (gate.TokenHeader, error) {
 
 // over fills what o leaves open from the site's options.
 func (o RouteOptions) over(site RouteOptions) RouteOptions {
+	if o.Service == "" {
+		o.Service = site.Service
+	} else if o.TokenHeader == nil {
+		o.TokenHeader = &TokenHeader{Name: serviceTokenHeader}
+	}
 	if o.TokenHeader == nil {
 		o.TokenHeader = site.TokenHeader
 	}
@@ -86,6 +96,12 @@ func (o RouteOptions) over(site RouteOptions) RouteOptions {
 // route builds the gate's route.
 func (o RouteOptions) route(mode gate.Mode, tenants []string) (*gate.Route, error) {
 	token := gate.TokenHeader{Name: defaultTokenHeader}
+	if o.Service != "" {
+		if !serviceName.MatchString(o.Service) {
+			return nil, fmt.Errorf("service %q: must be the id of an OSC service, like eyevinn-intercom-manager", o.Service)
+		}
+		token.Name = serviceTokenHeader
+	}
 	if o.TokenHeader != nil {
 		var err error
 		if token, err = o.TokenHeader.wire(); err != nil {
@@ -93,7 +109,7 @@ func (o RouteOptions) route(mode gate.Mode, tenants []string) (*gate.Route, erro
 		}
 	}
 	route := &gate.Route{
-		Mode: mode, Tenants: tenants, Token: token, Identity: o.IdentityHeaders == nil || *o.IdentityHeaders,
+		Mode: mode, Tenants: tenants, Token: token, Service: o.Service, Identity: o.IdentityHeaders == nil || *o.IdentityHeaders,
 	}
 	for _, raw := range o.CrossOrigin {
 		origin, err := checkOrigin(raw)

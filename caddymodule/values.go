@@ -90,10 +90,11 @@ func serializeOrigin(scheme, hostport string) string {
 }
 
 var (
-	fieldName  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-	cookieName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-	prefixPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
-	tenantName = regexp.MustCompile(`^[!-~]{1,256}$`)
+	fieldName   = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	cookieName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+	prefixPath  = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
+	serviceName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
+	tenantName  = regexp.MustCompile(`^[!-~]{1,256}$`)
 )
 
 // unfitForTokens are fields that mean something to HTTP, to the gateway or to

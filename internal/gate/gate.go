@@ -80,6 +80,7 @@ type Config struct {
 	Realm    string
 	Clients  Clients
 	Provider Provider
+	Services Services // required where a route names a service
 	Cookies  cookies.Config
 	Hygiene  *upstream.Hygiene
 	Pages    *pages.Pages
@@ -159,8 +160,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	case refused != nil:
 		return g.refuse(w, sent, *refused)
 	}
+	credential, failed := g.credential(r.Context(), route, session)
+	if failed != nil {
+		failed.program = route.Mode == API
+		return g.refuse(w, sent, *failed)
+	}
 	g.cfg.Observer.Entered(r, session)
-	return g.pass(w, r, next, route, session)
+	return g.pass(w, r, next, route, &passenger{session, credential})
 }
 
 // What can come of a request.

@@ -31,6 +31,9 @@ type Route struct {
 	Mode    Mode
 	Tenants []string    // those let in; none named: all
 	Token   TokenHeader // how the token is sent
+	// Service is the OSC service whose token is sent instead of the user's own;
+	// "" for the user's own.
+	Service string
 	// Identity says that the upstream is told the user and the tenant.
 	Identity bool
 	// CrossOrigin are further origins whose pages may send unsafe requests.

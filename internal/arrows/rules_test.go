@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 		"internal/osc", "internal/cookies", "internal/upstream", "internal/browser", "internal/pages",
 		"internal/pkce", "internal/tokens", "internal/secret",
 	},
-	"internal/osc":     {"internal/tokens", "internal/secret"},
+	"internal/osc":     {"internal/tokens", "internal/secret", "internal/recent"},
 	"internal/cookies": {"internal/tokens", "internal/secret", "internal/recent"},
 	"internal/stores":  {"internal/tokens", "internal/secret", "internal/recent"},
 	"internal/tokens":  {"internal/secret", "internal/recent"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/Eyevinn/osc-gateway/internal/cookies"
 	"github.com/Eyevinn/osc-gateway/internal/gate"
+	"github.com/Eyevinn/osc-gateway/internal/osc"
 	"github.com/Eyevinn/osc-gateway/internal/pages"
 	"github.com/Eyevinn/osc-gateway/internal/upstream"
 )
@@ -171,7 +172,7 @@ func checkPublicURL(raw string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if u.Scheme != "https" && !isLoopback(u.Hostname()) {
+	if u.Scheme != "https" && !osc.IsLoopback(u.Hostname()) {
 		return "", errors.New(raw + " must begin with https://: a session must not travel in the clear")
 	}
 	return origin, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/Eyevinn/osc-gateway/internal/cookies"
+	"github.com/Eyevinn/osc-gateway/internal/osc"
 )
 
 // origins finds out where browsers reach the site. The answer decides where
@@ -70,7 +71,7 @@ func derivedOrigin(r *http.Request) (cookies.Site, error) {
 	} else if isTrusted(r) && lastForwarded(r, "X-Forwarded-Proto") == "https" {
 		scheme = "https"
 	}
-	loopback := isLoopback(host)
+	loopback := osc.IsLoopback(host)
 	if !loopback && !isConfiguredHost(r, host) {
 		return cookies.Site{}, errNoHost
 	}
@@ -161,14 +162,4 @@ func isHost(hostport string) bool {
 	}
 	host, port, _ := strings.Cut(hostport, ":")
 	return host != "" && strings.Trim(port, "0123456789") == ""
-}
-
-// isLoopback tells whether a host name is this machine (RFC 6761 §6.3).
-func isLoopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

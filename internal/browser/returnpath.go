@@ -80,7 +80,7 @@ func isPlainPath(path string, endpoints []string) bool {
 		if parts == nil || isUnder(parts, endpoints) {
 			return false
 		}
-		decoded := decodeOnce(path)
+		decoded := DecodeOnce(path)
 		if decoded == path {
 			return true
 		}
@@ -135,9 +135,9 @@ func hasControl(s string) bool {
 	return false
 }
 
-// decodeOnce undoes one layer of percent-encoding and leaves a stray % alone,
+// DecodeOnce undoes one layer of percent-encoding and leaves a stray % alone,
 // as lenient servers do on the second round.
-func decodeOnce(s string) string {
+func DecodeOnce(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}

@@ -41,13 +41,9 @@ func (g *Gate) callback(w http.ResponseWriter, r *http.Request) error {
 	if !isState(query.state) {
 		return g.refuse(w, r, refusal{reason: pages.StateMismatch})
 	}
-	site, err := g.cfg.Origins.Origin(r)
-	if err != nil {
-		return g.refuse(w, r, refusal{reason: pages.BadRequest, hint: err.Error()})
-	}
-	desk, err := g.open(r.Context())
-	if err != nil {
-		return g.refuse(w, r, *g.unavailable(err))
+	site, desk, refused := g.at(r)
+	if refused != nil {
+		return g.refuse(w, r, *refused)
 	}
 	flow, deriver, ok := desk.flow(r, site, query.state)
 	switch {

@@ -2,9 +2,11 @@ package gate
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/cookies"
+	"github.com/Eyevinn/osc-gateway/internal/pages"
 	"github.com/Eyevinn/osc-gateway/internal/pkce"
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
@@ -33,6 +35,19 @@ func (g *Gate) open(ctx context.Context) (*desk, error) {
 	}
 	g.desk.CompareAndSwap(nil, &desk{vault: vault, keys: keys, jar: cookies.New(keys, g.cfg.Cookies)})
 	return g.desk.Load(), nil
+}
+
+// at returns what an endpoint needs: where the site is and what it is run with.
+func (g *Gate) at(r *http.Request) (cookies.Site, *desk, *refusal) {
+	site, err := g.cfg.Origins.Origin(r)
+	if err != nil {
+		return cookies.Site{}, nil, &refusal{reason: pages.BadRequest, hint: err.Error()}
+	}
+	ready, err := g.open(r.Context())
+	if err != nil {
+		return cookies.Site{}, nil, g.unavailable(err)
+	}
+	return site, ready, nil
 }
 
 // deriver makes a flow's state and verifier, with the key of that id; the

@@ -75,16 +75,12 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 		g.cfg.Pages.ConfirmSignOut(w, g.path(pathSignOut))
 		return nil
 	}
-	site, err := g.cfg.Origins.Origin(r)
-	if err != nil {
-		return g.refuse(w, r, refusal{reason: pages.BadRequest, hint: err.Error()})
+	site, desk, refused := g.at(r)
+	if refused != nil {
+		return g.refuse(w, r, *refused)
 	}
 	if browser.Cross(r, site.Origin, nil) != browser.SameOrigin {
 		return g.refuse(w, r, refusal{reason: pages.CrossOrigin})
-	}
-	desk, err := g.open(r.Context())
-	if err != nil {
-		return g.refuse(w, r, *g.unavailable(err))
 	}
 	if ticket, _ := desk.jar.Session(r, site); !ticket.IsZero() {
 		if err := desk.vault.Revoke(r.Context(), ticket); err != nil {

@@ -50,13 +50,9 @@ type signInStart struct {
 // startSignIn sends the browser to the provider. Everything the callback needs
 // to know goes along in a sealed cookie; the server keeps nothing.
 func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInStart) error {
-	site, err := g.cfg.Origins.Origin(r)
-	if err != nil {
-		return g.refuse(w, r, refusal{reason: pages.BadRequest, hint: err.Error()})
-	}
-	desk, err := g.open(r.Context())
-	if err != nil {
-		return g.refuse(w, r, *g.unavailable(err))
+	site, desk, refused := g.at(r)
+	if refused != nil {
+		return g.refuse(w, r, *refused)
 	}
 	if start.challenged && desk.jar.Rounds(r, site) >= maxRounds {
 		return g.stopLoop(w, r, desk, site)

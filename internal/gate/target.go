@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/Eyevinn/osc-gateway/internal/browser"
 )
 
 // Upstreams read one request target in more than one way: some decode twice,
@@ -36,7 +38,7 @@ func climbs(path string) bool {
 		if hasControl(path) || hasOverlong(path) || hasDotSegment(path) {
 			return true
 		}
-		decoded := decodeOnce(path)
+		decoded := browser.DecodeOnce(path)
 		if decoded == path {
 			return false
 		}
@@ -88,39 +90,6 @@ func isASCII(s string) bool {
 	return true
 }
 
-// decodeOnce takes percent-encoding off once, leaving alone what is not one:
-// that is how a lenient upstream would read it.
-func decodeOnce(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
-		return s
-	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if high, low := unhex(s[i+1]), unhex(s[i+2]); high >= 0 && low >= 0 {
-				out = append(out, byte(high<<4|low))
-				i += 2
-				continue
-			}
-		}
-		out = append(out, s[i])
-	}
-	return string(out)
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	default:
-		return -1
-	}
-}
-
 // reading is a way a path may be read.
 type reading struct {
 	path    string
@@ -145,7 +114,7 @@ func readings(u *url.URL) []reading {
 			add(path, false)
 			add(strings.TrimSuffix(path, "/")+"/", true)
 		}
-		once := decodeOnce(decoded)
+		once := browser.DecodeOnce(decoded)
 		if once == decoded {
 			break
 		}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -175,16 +176,17 @@ func CheckURL(raw string) error {
 		return fmt.Errorf("%q is not an absolute URL; write it like https://app.osaas.io", raw)
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return errors.New("must be a plain URL, without user, query or fragment")
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && IsLoopback(u.Hostname()):
 		return nil
 	default:
 		return fmt.Errorf("%q must begin with https:// (http:// only on this machine)", raw)
 	}
 }
 
-// isLoopback tells whether a host name is this machine (RFC 8252 §7.3, RFC 6761 §6.3).
-func isLoopback(host string) bool {
-	if host == "localhost" || len(host) > 10 && host[len(host)-10:] == ".localhost" {
+// IsLoopback tells whether a host name is this machine (RFC 8252 §7.3, RFC 6761 §6.3).
+func IsLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
 	ip := net.ParseIP(host)

@@ -121,8 +121,9 @@ func (h *Handler) warnOfInjection(log *slog.Logger) {
 	if h.Inject != injectRequest {
 		return
 	}
-	log.Info("the token is set on the request itself while the next handler has it; in front of reverse_proxy use " +
-		"osc_proxy, or `inject transport` here and `transport osc` there: Caddy's logs of upstream requests then show no token")
+	log.Warn("the token is set on the request itself while the next handler has it; in front of reverse_proxy use " +
+		"osc_proxy, or `inject transport` here and `transport osc` there: Caddy logs the headers of upstream requests " +
+		"at level debug, and of responses that break off at any level")
 }
 
 func (h *Handler) setDefaults() error {

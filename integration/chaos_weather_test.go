@@ -44,7 +44,7 @@ func TestAnOutageOfTheProviderEndsNoSession(t *testing.T) {
 		t.Errorf("a page: %v %v", err, page)
 	}
 	failed := c.provider.Counters().Refreshes
-	if failed < 4 {
+	if failed < 3 {
 		t.Errorf("the provider was asked %d times only", failed)
 	}
 	c.provider.faults()

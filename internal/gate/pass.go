@@ -48,6 +48,7 @@ type passenger struct {
 func (g *Gate) injection(route *Route, session *passenger) *upstream.Injection {
 	injected := &upstream.Injection{Hygiene: g.cfg.Hygiene}
 	if session == nil {
+		injected.Vary = route.Mode == Optional // somebody signed in gets another answer
 		return injected
 	}
 	injected.Private, injected.Required = true, route.Token.Name != ""

@@ -65,6 +65,11 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 	if why.reason == pages.TenantForbidden {
 		view.SignOutURL = g.path(pathSignOut)
 	}
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// The body is not read. Said so, the answer goes out at once, and a client
+		// that waits to be asked for the body learns that it will not be.
+		w.Header().Set("Connection", "close")
+	}
 	g.log(r, why, view.Reference)
 	g.cfg.Pages.Refuse(w, view, browser.IsNavigation(r) && !why.program)
 	return nil

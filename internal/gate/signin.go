@@ -36,7 +36,8 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusForbidden})
 	}
 	_, original := g.cfg.Original(r)
-	return g.startSignIn(w, r, signInStart{returnTo: original.Query().Get(paramReturnTo)})
+	returnTo, _, _ := single(original.Query(), paramReturnTo) // two of them are none
+	return g.startSignIn(w, r, signInStart{returnTo: returnTo})
 }
 
 // signInStart says how a sign-in begins.
@@ -60,7 +61,11 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	redirectURI := site.Origin + g.path(pathCallback)
 	client, err := g.cfg.Clients.For(r.Context(), redirectURI)
 	if err != nil {
-		return g.refuse(w, r, providerRefusal(err))
+		why := providerRefusal(err)
+		if why.reason == pages.ProviderError { // no flow is lost by trying again
+			why.reason = pages.ProviderUnavailable
+		}
+		return g.refuse(w, r, why)
 	}
 	flow := cookies.Flow{
 		ID: make([]byte, cookies.FlowIDSize), RedirectURI: redirectURI, ClientID: client.ID, Started: g.cfg.Now(),

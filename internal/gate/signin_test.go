@@ -112,7 +112,7 @@ func TestASignInThatCanNotBeginSaysWhy(t *testing.T) {
 		reason pages.Reason
 	}{
 		{"the provider is down", func(r *rig) { r.clients.forErr = errDown }, http.StatusServiceUnavailable, pages.ProviderUnavailable},
-		{"the provider is malformed", func(r *rig) { r.clients.forErr = malformed() }, http.StatusBadGateway, pages.ProviderError},
+		{"the provider is malformed", func(r *rig) { r.clients.forErr = malformed() }, http.StatusServiceUnavailable, pages.ProviderUnavailable},
 		{"the safe does not open", func(r *rig) { r.safe.err = errDown }, http.StatusServiceUnavailable, pages.StoreUnavailable},
 		{"nobody knows the site", func(r *rig) { r.origins.err = errors.New("Set public_url.") }, http.StatusBadRequest, pages.BadRequest},
 	}

@@ -125,7 +125,7 @@ func readings(u *url.URL) []reading {
 
 // habits are what upstreams do to a path, in the order in which they do it.
 // What one leaves may be another's turn: "/;/app" is "//app" first.
-var habits = [...]func(string) string{backslashes, withoutParameters, mergeSlashes, strings.ToLower, trimSegments, mergeSlashes}
+var habits = [...]func(string) string{withoutQuery, backslashes, withoutParameters, mergeSlashes, strings.ToLower, trimSegments, mergeSlashes}
 
 // spellings are a path under every combination of habits.
 func spellings(path string) []string {
@@ -138,6 +138,15 @@ func spellings(path string) []string {
 		}
 	}
 	return out
+}
+
+// withoutQuery is for upstreams that decode before they look for where the path
+// ends.
+func withoutQuery(path string) string {
+	if end := strings.IndexAny(path, "?#"); end >= 0 {
+		return path[:end]
+	}
+	return path
 }
 
 func backslashes(path string) string { return lookalikes.Replace(path) }

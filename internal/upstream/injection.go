@@ -92,6 +92,9 @@ type Injection struct {
 	// sends a cookie).
 	Private bool
 
+	// Vary says that the answer would be another one with another cookie.
+	Vary bool
+
 	// Cookies returns the Cookie lines as the client sent them, for another gate
 	// further on. They go nowhere else; a func can't be printed.
 	Cookies func() []string

@@ -22,8 +22,12 @@ func FilterResponse(header http.Header, inj *Injection) {
 
 func (h *Hygiene) filterHeader(header http.Header, inj *Injection) {
 	h.dropEchoes(header, inj)
-	if inj != nil && inj.Private {
+	switch {
+	case inj == nil:
+	case inj.Private:
 		makePrivate(header)
+	case inj.Vary:
+		header["Vary"] = varyOnCookie(header["Vary"])
 	}
 }
 

@@ -31,11 +31,6 @@ func placeAt(due []byte, name tokens.Name) (p place) {
 func (p *place) due() []byte  { return p[:dueSize] }
 func (p *place) name() []byte { return p[dueSize:] }
 
-// time is when the record falls due.
-func (p *place) time() time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(p[:])))
-}
-
 // A value is generation and expiry, eight bytes each, then the sealed part.
 const (
 	valueHead = 16

@@ -249,20 +249,10 @@ func (v *Vault) save(ctx context.Context, h handle, used secret.String, set Set,
 func (v *Vault) reject(ctx context.Context, h handle, used secret.String) (*record, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	rejected := false
-	r, err := v.update(ctx, h, func(r *record) bool {
-		rejected = r.ended == "" && r.refresh.Equal(used)
-		if rejected {
-			r.ended, r.tokens = EndRejected, tokens{}
-		}
-		return rejected
-	})
+	r, err := v.conclude(ctx, h, EndRejected, func(r *record) bool { return r.refresh.Equal(used) })
 	if err != nil {
 		v.pauses.failed(h.name, v.now(), 0)
 		return nil, err
-	}
-	if rejected {
-		v.ended(r.info(h.name, h.site))
 	}
 	return r, nil
 }

@@ -288,24 +288,30 @@ func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool)
 	return nil, &Unavailable{Part: PartStore, Err: ErrConflict}
 }
 
-// end writes down why a session is over, so that every tab and replica says
-// the same and the provider is never asked again. Its tokens are dropped. A
-// store that does not answer costs no more than asking again next time.
+// end ends a session that is not over yet. A store that does not answer costs
+// no more than asking again next time.
 func (v *Vault) end(ctx context.Context, h handle, reason EndReason) {
+	if _, err := v.conclude(ctx, h, reason, func(*record) bool { return true }); err != nil {
+		v.log.Warn("ending a session was not stored", "session", h.name.Digest(), "reason", reason, "error", err)
+	}
+}
+
+// conclude writes down why a session is over, so that every tab and replica
+// says the same and the provider is never asked again, and drops its tokens. A
+// session that is over already, or for which holds says no, stays as it is.
+func (v *Vault) conclude(ctx context.Context, h handle, reason EndReason, holds func(*record) bool) (*record, error) {
 	first := false
 	r, err := v.update(ctx, h, func(r *record) bool {
-		first = r.ended == ""
+		first = r.ended == "" && holds(r)
 		if first {
 			r.ended, r.tokens = reason, tokens{}
 		}
 		return first
 	})
-	switch {
-	case err != nil:
-		v.log.Warn("ending a session was not stored", "session", h.name.Digest(), "reason", reason, "error", err)
-	case first:
+	if err == nil && first {
 		v.ended(r.info(h.name, h.site))
 	}
+	return r, err
 }
 
 // ended drops what is remembered of a session and tells that it is over.

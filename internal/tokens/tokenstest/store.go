@@ -171,7 +171,7 @@ func bytesAreNotShared(t *testing.T, b Bench) {
 	if err := b.Store.Create(t.Context(), name(1), record); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
-	copy(record.Sealed, "XXXX")
+	clear(record.Sealed)
 	got, err := b.Store.Load(t.Context(), name(1))
 	if err != nil {
 		t.Fatalf("Load: %v", err)

@@ -61,13 +61,6 @@ func (c *canaries) knows(k kind, value string) bool {
 	return c.kinds[value] == k
 }
 
-// count is how many secrets there are.
-func (c *canaries) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.kinds)
-}
-
 // absent fails the test where data holds a secret, of kinds other than those
 // that belong there.
 func (c *canaries) absent(t testing.TB, where string, data []byte, belong ...kind) {

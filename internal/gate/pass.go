@@ -80,7 +80,7 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, route 
 		injected.Cookies = func() []string { return cookies }
 	}
 	protected := route.Mode.Protected()
-	g.cfg.Hygiene.StripClaims(r, g.cfg.StripAuthorization || route.Mode != Public, upstream.Claims{
+	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization || route.Mode != Public, upstream.Claims{
 		Method: protected, Address: protected && !g.cfg.Trusted(r),
 	})
 	r = r.WithContext(upstream.WithInjection(r.Context(), injected))

@@ -19,7 +19,7 @@ func answers(app string, v View) map[string]*httptest.ResponseRecorder {
 	all := map[string]*httptest.ResponseRecorder{"signed out": httptest.NewRecorder(), "confirm": httptest.NewRecorder()}
 	p.SignedOut(all["signed out"], v.SignInURL)
 	p.ConfirmSignOut(all["confirm"], "/auth/signout")
-	for _, reason := range append(Reasons(), "no such reason") {
+	for _, reason := range append(allReasons(), "no such reason") {
 		v.Reason = reason
 		for _, page := range []bool{true, false} {
 			w := httptest.NewRecorder()

@@ -41,7 +41,7 @@ func BenchmarkStrip(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Header["Cookie"][0] = cookie
-		h.Strip(r, true)
+		h.Strip(r, true, Claims{})
 	}
 }
 

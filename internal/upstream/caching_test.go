@@ -37,7 +37,7 @@ func TestPrivateAnswers(t *testing.T) {
 				header["Vary"] = tt.vary
 			}
 			for range 2 {
-				FilterResponse(header, &Injection{Private: true})
+				filterHeader(header, &Injection{Private: true})
 				want := http.Header{"Cache-Control": tt.wantC, "Vary": tt.wantV}
 				if !reflect.DeepEqual(header, want) {
 					t.Errorf("got %q, want %q", header, want)

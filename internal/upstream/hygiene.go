@@ -48,20 +48,6 @@ func NewHygiene(rules Rules) *Hygiene {
 	return h
 }
 
-// Strip deletes from r, in place, everything an upstream could take for the
-// gateway's word: the token fields and all X-Osc-* fields in every spelling,
-// also as trailers and as names in Connection, the gateway's own cookies and
-// *.sat cookies; with authorization the Authorization field too. Whatever else
-// the client sent stays as it was, except that an Upgrade to another version of
-// HTTP is taken away: it would open a tunnel in which nobody asks who the user
-// is.
-//
-// Call it once, before the request is copied: trailers arrive after the body,
-// in a map that all copies share.
-func (h *Hygiene) Strip(r *http.Request, authorization bool) {
-	h.StripClaims(r, authorization, Claims{})
-}
-
 // Claims are what else a client may say of its request that an upstream could
 // act on, and that is deleted where it decides what happens in a user's name.
 type Claims struct {
@@ -86,8 +72,17 @@ func (c Claims) denies(name string) bool {
 	return c.Method && sameAny(name, methodClaims) || c.Address && sameAny(name, addressClaims)
 }
 
-// StripClaims is Strip, and deletes claims as well.
-func (h *Hygiene) StripClaims(r *http.Request, authorization bool, claims Claims) {
+// Strip deletes from r, in place, everything an upstream could take for the
+// gateway's word: the token fields and all X-Osc-* fields in every spelling,
+// also as trailers and as names in Connection, the gateway's own cookies and
+// *.sat cookies, and the claims; with authorization the Authorization field
+// too. Whatever else the client sent stays as it was, except that an Upgrade to
+// another version of HTTP is taken away: it would open a tunnel in which nobody
+// asks who the user is.
+//
+// Call it once, before the request is copied: trailers arrive after the body,
+// in a map that all copies share.
+func (h *Hygiene) Strip(r *http.Request, authorization bool, claims Claims) {
 	for name, values := range r.Header {
 		switch {
 		case h.reserved(name), authorization && SameField(name, "Authorization"),

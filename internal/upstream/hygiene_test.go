@@ -50,7 +50,7 @@ func TestStripLeavesOtherFieldsAlone(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	body := r.Body
 	r.Header = others.Clone()
-	siteHygiene().Strip(r, false)
+	siteHygiene().Strip(r, false, Claims{})
 	if !reflect.DeepEqual(r.Header, others) {
 		t.Errorf("got %v\nwant %v", r.Header, others)
 	}
@@ -66,7 +66,7 @@ func TestStripKeysNoServerWouldMake(t *testing.T) {
 		"connection": {"x.jwt", "", " ,", "X_OSC_USER ,\tclose"}, "X-Osc-": {"EVIL"}, "X_MINE": {"EVIL"},
 		"Upgrade": {"websocket, H2C"}, "http2_settings": {"EVIL"},
 	}
-	siteHygiene(" x-Mine ", "").Strip(r, true)
+	siteHygiene(" x-Mine ", "").Strip(r, true, Claims{})
 	want := http.Header{"connection": {" ,", "close"}}
 	if !reflect.DeepEqual(r.Header, want) {
 		t.Errorf("left %q, want %q", r.Header, want)
@@ -161,7 +161,7 @@ func TestTrailersAreFilteredInTheSharedMap(t *testing.T) {
 				maps.Copy(shared, http.Header{"X_jwt": {"EVIL"}, "X-Pat-Jwt": {"EVIL"}, "Host": {"EVIL"}, "cookie": {"EVIL"}, "X-Checksum": {"1"}})
 			}})
 			r.Trailer = shared
-			siteHygiene().Strip(r, false)
+			siteHygiene().Strip(r, false, Claims{})
 			if want := (http.Header{"X-Checksum": nil}); !reflect.DeepEqual(r.Trailer, want) {
 				t.Errorf("declared: %v", r.Trailer)
 			}
@@ -185,7 +185,7 @@ func TestHygieneIsSafeForConcurrentUse(t *testing.T) {
 				r.Header.Set("Connection", "close, x-mine")
 				r.Header.Set("Cookie", "a=1; "+session+"=x; b=2")
 				r.Header.Set("X-Mine", "EVIL")
-				h.Strip(r, true)
+				h.Strip(r, true, Claims{})
 				inj := withToken("x-mine")
 				undo := h.Inject(r, inj)
 				if r.Header.Get("X-Mine") != bearer || r.Header.Get("Cookie") != "a=1; b=2" {
@@ -214,7 +214,7 @@ func TestClaimsAreDeletedOnlyWhereTheyAreDenied(t *testing.T) {
 				r.Header[name] = []string{value}
 			}
 		}
-		NewHygiene(Rules{}).StripClaims(r, false, test.claims)
+		NewHygiene(Rules{}).Strip(r, false, test.claims)
 		if got := len(r.Header) - len(kept); got != test.left {
 			t.Errorf("%+v leaves %d, want %d: %v", test.claims, got, test.left, r.Header)
 		}

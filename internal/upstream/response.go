@@ -11,15 +11,9 @@ import (
 // has to be the whole value.
 const minEcho = 8
 
-// FilterResponse removes from the header of an answer what the upstream may not
+// filterHeader removes from the header of an answer what the upstream may not
 // tell a browser: cookies of the gateway, token fields and fields that repeat
-// the token of inj. If inj says so the answer becomes private. The Transport
-// does it for all it sends; a handler without one calls it before it writes the
-// header, and adds cookies of its own afterwards.
-func FilterResponse(header http.Header, inj *Injection) {
-	inj.hygiene(nil).filterHeader(header, inj)
-}
-
+// the token of inj. If inj says so the answer becomes private.
 func (h *Hygiene) filterHeader(header http.Header, inj *Injection) {
 	h.dropEchoes(header, inj)
 	switch {
@@ -31,7 +25,7 @@ func (h *Hygiene) filterHeader(header http.Header, inj *Injection) {
 	}
 }
 
-// dropEchoes deletes, in place, what FilterResponse deletes. It serves final
+// dropEchoes deletes, in place, what filterHeader deletes. It serves final
 // and interim headers and trailers alike.
 func (h *Hygiene) dropEchoes(header http.Header, inj *Injection) {
 	var room [2]string

@@ -57,11 +57,11 @@ func TestFilterResponse(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inj := withToken("x-pat-jwt")
 			inj.Private, inj.Hygiene = false, siteHygiene()
-			FilterResponse(tt.have, inj)
+			filterHeader(tt.have, inj)
 			if !reflect.DeepEqual(tt.have, tt.want) {
 				t.Errorf("got %q, want %q", tt.have, tt.want)
 			}
-			FilterResponse(tt.have, inj)
+			filterHeader(tt.have, inj)
 			if !reflect.DeepEqual(tt.have, tt.want) {
 				t.Errorf("the second time: %q", tt.have)
 			}
@@ -71,11 +71,11 @@ func TestFilterResponse(t *testing.T) {
 
 func TestShortTokensMatchWholeValuesOnly(t *testing.T) {
 	header := http.Header{"A": {"text"}, "B": {"te"}}
-	FilterResponse(header, &Injection{Fields: []Field{NewField("x-pat-jwt", "Bearer te")}})
+	filterHeader(header, &Injection{Fields: []Field{NewField("x-pat-jwt", "Bearer te")}})
 	if want := (http.Header{"A": {"text"}}); !reflect.DeepEqual(header, want) {
 		t.Error(header)
 	}
-	FilterResponse(header, nil)
+	filterHeader(header, nil)
 }
 
 func TestAnswersOnTheWire(t *testing.T) {

@@ -26,6 +26,9 @@ func ownsSession(name string) bool {
 	return name == session || strings.HasPrefix(name, "__Host-osc_flow_")
 }
 
+// filterHeader filters as for an injection that names its site, or none.
+func filterHeader(header http.Header, inj *Injection) { inj.hygiene(nil).filterHeader(header, inj) }
+
 func siteHygiene(tokenHeaders ...string) *Hygiene {
 	return NewHygiene(Rules{TokenHeaders: tokenHeaders, SessionCookies: ownsSession})
 }
@@ -109,7 +112,7 @@ func (g gateway) handler(upstream string) http.Handler {
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.hygiene.Strip(r, g.authorization)
+		g.hygiene.Strip(r, g.authorization, Claims{})
 		if g.injection != nil {
 			r = r.WithContext(WithInjection(r.Context(), g.injection))
 		}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -183,16 +182,11 @@ func checkPublicURL(raw string) (string, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// The access log has the query, and the callback's holds the authorization
 	// code. The gate writes a line of its own about it, without.
-	if _, original := originalTarget(r); h.isCallback(original.Path) {
+	if _, original := originalTarget(r); h.gate.IsCallback(original.Path) {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
 	blankPlaceholders(r)
 	return h.gate.ServeHTTP(w, r, next)
-}
-
-func (h *Handler) isCallback(path string) bool {
-	rest, ours := strings.CutPrefix(path, h.Endpoints)
-	return ours && rest == "/callback"
 }
 
 // originalTarget is what the browser asked for, before any rewrite.

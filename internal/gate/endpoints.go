@@ -28,6 +28,13 @@ const (
 
 func (g *Gate) path(endpoint string) string { return g.cfg.Endpoints + endpoint }
 
+// IsCallback tells whether a path, as the browser sent it, is where the provider
+// sends browsers back to. The query there holds an authorization code.
+func (g *Gate) IsCallback(path string) bool {
+	rest, ours := strings.CutPrefix(path, g.cfg.Endpoints)
+	return ours && rest == pathCallback
+}
+
 // endpoint returns what serves one of the gateway's own paths, by the exact
 // path the browser sent; nil for every other path.
 func (g *Gate) endpoint(path string) func(http.ResponseWriter, *http.Request) error {

@@ -58,7 +58,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 	if why.reason != pages.BadRequest && why.reason != pages.CrossOrigin {
 		view.SignInURL = g.signInURL(r)
 	}
-	if _, original := g.cfg.Original(r); original.Path == g.path(pathCallback) {
+	if _, original := g.cfg.Original(r); g.IsCallback(original.Path) {
 		view.RetryURL = g.path(pathSignIn) // a callback's own address works once
 		g.cfg.Observer.SignIn(string(why.reason), nil)
 	}

@@ -13,8 +13,8 @@ var errUnaskedSwitch = errors.New("upstream: the upstream switched protocols una
 // Transport puts the Injection of a request's context on the wire and nowhere
 // else: not on the request the caller holds, nor on the one in the response.
 // Whatever only the gateway may write is deleted from every request first, also
-// from one without an Injection. Answers are filtered, their trailers
-// and interim responses included. Bodies are streamed.
+// from one without an Injection. Answers are filtered, their trailers and interim
+// responses included. Bodies are streamed.
 type Transport struct {
 	// Base sends the requests; http.DefaultTransport when nil.
 	Base http.RoundTripper

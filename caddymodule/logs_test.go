@@ -117,6 +117,9 @@ func TestDebugLogsHoldNoToken(t *testing.T) {
 		if strings.Contains(line, signature) || strings.Contains(line, "osc_rt_") || strings.Contains(line, "code_verifier") {
 			t.Errorf("a token in the log: %s", line)
 		}
+		if strings.Contains(line, `"uri":"/auth/callback?`) { // Go's client, unlike browsers, names it as Referer too
+			t.Errorf("a callback in the log, with its authorization code: %s", line)
+		}
 	}
 }
 

@@ -71,10 +71,13 @@ func NewServices(provider *Provider, tokenService, catalog string) *Services {
 // session or service is never returned.
 func (s *Services) Token(ctx context.Context, session *tokens.Session, service string) (secret.String, error) {
 	key := serviceKey{session.Name, service}
-	if known, there := s.known.Get(key); there && s.provider.now().Before(known.until) {
+	if known, there := s.good(key); there {
 		return known.token, nil
 	}
 	done := s.flights.DoChan(string(key.session[:])+service, func() (any, error) {
+		if known, there := s.good(key); there { // somebody may have been faster
+			return known, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serviceTimeout)
 		defer cancel()
 		fresh, err := s.exchange(ctx, session, service)
@@ -91,6 +94,12 @@ func (s *Services) Token(ctx context.Context, session *tokens.Session, service s
 		fresh, _ := result.Val.(serviceToken)
 		return fresh.token, result.Err
 	}
+}
+
+// good is the token that is remembered, where it can still be used.
+func (s *Services) good(key serviceKey) (serviceToken, bool) {
+	known, there := s.known.Get(key)
+	return known, there && s.provider.now().Before(known.until)
 }
 
 // exchange subscribes the workspace to the service where it is not, as OSC's

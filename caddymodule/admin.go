@@ -18,6 +18,7 @@ import (
 //	GET    /osc_auth/status
 //	GET    /osc_auth/sessions[?user=|tenant=]
 //	GET    /osc_auth/sessions/<id>
+//	GET    /osc_auth/streams[?user=|tenant=]
 //	DELETE /osc_auth/sessions/<id>
 //	DELETE /osc_auth/sessions?user=|tenant=|all=true
 //
@@ -35,6 +36,7 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: "/osc_auth/status", Handler: caddy.AdminHandlerFunc(adminStatus)},
 		{Pattern: "/osc_auth/sessions", Handler: caddy.AdminHandlerFunc(adminSessions)},
 		{Pattern: "/osc_auth/sessions/", Handler: caddy.AdminHandlerFunc(adminSession)},
+		{Pattern: "/osc_auth/streams", Handler: caddy.AdminHandlerFunc(adminStreams)},
 	}
 }
 
@@ -57,6 +59,39 @@ func viewOf(info tokens.Info) adminSessionView {
 		ID: info.Name.Digest(), Site: site, User: info.User, Tenant: info.Tenant, Created: info.Created.UTC(),
 		LastUsed: info.LastUsed.UTC(), TokenExpires: info.TokenExpires.UTC(), Expires: info.Expires.UTC(), Ended: info.Ended,
 	}
+}
+
+// adminStreamView is what the admin API tells of an open WebSocket or another
+// stream of this process.
+type adminStreamView struct {
+	Session string    `json:"session"`
+	Site    string    `json:"site"`
+	User    string    `json:"user,omitempty"`
+	Tenant  string    `json:"tenant,omitempty"`
+	Kind    string    `json:"kind"`
+	Path    string    `json:"path"`
+	Begun   time.Time `json:"begun_at"`
+}
+
+func adminStreams(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return methodNotAllowed(r)
+	}
+	user, tenant := r.URL.Query().Get("user"), r.URL.Query().Get("tenant")
+	list := []adminStreamView{}
+	eachVault(func(vault *tokens.Vault) {
+		for _, stream := range vault.Streams() {
+			if user != "" && stream.User != user || tenant != "" && stream.Tenant != tenant {
+				continue
+			}
+			site, _, _ := strings.Cut(stream.Site, " ") // without the realm
+			list = append(list, adminStreamView{
+				Session: stream.Name.Digest(), Site: site, User: stream.User, Tenant: stream.Tenant,
+				Kind: stream.Kind, Path: stream.Path, Begun: stream.Begun.UTC(),
+			})
+		}
+	})
+	return adminJSON(w, list)
 }
 
 func adminStatus(w http.ResponseWriter, r *http.Request) error {

@@ -66,6 +66,10 @@ type App struct {
 	// once and kept in Caddy's storage.
 	Keys []string `json:"keys,omitempty"`
 
+	// Keys to keep sessions with jobs by, newest first, beside the master keys and
+	// not among them. Default: one is made once and kept in Caddy's storage.
+	JobKeys []string `json:"job_keys,omitempty"`
+
 	// Sessions last used within this stay signed in. Default: 12h.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
@@ -74,8 +78,10 @@ type App struct {
 
 	provider *osc.Provider
 	services *osc.Services
+	callers  *osc.Callers
 	client   tokens.Client
 	keys     *tokens.KeyRing // nil: the one in Caddy's storage
+	jobKeys  *tokens.KeyRing // likewise
 	observer *observer
 	settings *settings
 	runtime  *runtime
@@ -102,8 +108,14 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
-	if a.keys, err = a.configuredKeys(); err != nil {
+	if a.keys, err = configuredKeys("key", a.Keys); err != nil {
 		return err
+	}
+	if a.jobKeys, err = configuredKeys("job_key", a.JobKeys); err != nil {
+		return err
+	}
+	if a.keys != nil && a.jobKeys != nil && a.jobKeys.Shares(a.keys) {
+		return errSharedKey
 	}
 	if a.observer, err = newObserver(ctx); err != nil {
 		return err
@@ -116,10 +128,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.services = osc.NewServices(a.provider, a.TokenService, a.Catalog)
+	a.callers = osc.NewCallers(a.services)
 	if err := a.provisionRuntime(ctx); err != nil {
 		return err
 	}
-	a.safe = &safe{runtime: a.runtime, storage: ctx.Storage(), log: a.log, keys: a.keys}
+	a.safe = &safe{runtime: a.runtime, storage: ctx.Storage(), log: a.log, keys: a.keys, jobKeys: a.jobKeys}
 	return nil
 }
 

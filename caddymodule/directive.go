@@ -23,13 +23,16 @@ import (
 //	    service          <id>
 //	    identity_headers on|off
 //	    cross_origin     <origins...>
+//	    streams          <duration>
+//	    jobs             <duration>
+//	    passthrough      [on|off]
 //	    cookie           <name>
 //	    same_site        lax|strict
 //	    inject           request|transport
 //	}
 //
-// Route options are token_header, service, identity_headers and cross_origin, and
-// tenants <names...> on protected routes.
+// Route options are token_header, service, identity_headers, cross_origin, streams,
+// jobs and passthrough, and tenants <names...> on protected routes.
 func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next()
 	outer, err := h.ExtractMatcherSet()
@@ -53,7 +56,7 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 // authWords are what the block of osc_auth may say, proxyWords what osc_proxy
 // keeps for the gate and does not pass to reverse_proxy.
 const (
-	proxyWords = " public_url endpoints public optional required api token_header service identity_headers cross_origin cookie same_site "
+	proxyWords = " public_url endpoints public optional required api token_header service identity_headers cross_origin streams jobs passthrough cookie same_site "
 	authWords  = proxyWords + "inject "
 )
 
@@ -177,21 +180,36 @@ func (o *RouteOptions) unmarshalRouteOption(d *caddyfile.Dispenser, word string)
 	case "service":
 		return matching(d, &o.Service, serviceName.MatchString, "the id of an OSC service, like eyevinn-intercom-manager")
 	case "identity_headers":
-		var value string
-		if err := matching(d, &value, oneOf("on", "off"), "on or off"); err != nil {
-			return err
+		return onOrOff(d, &o.IdentityHeaders)
+	case "streams":
+		return duration(d, &o.Streams)
+	case "jobs":
+		return duration(d, &o.Jobs)
+	case "passthrough":
+		if d.CountRemainingArgs() == 0 {
+			on := true
+			o.Passthrough = &on
+			return atEnd(d)
 		}
-		on := value == "on"
-		o.IdentityHeaders = &on
-		return nil
+		return onOrOff(d, &o.Passthrough)
 	case "cross_origin":
 		return list(d, &o.CrossOrigin, func(raw string) error {
 			_, err := checkOrigin(raw)
 			return err
 		})
 	default:
-		return d.Errf("unknown word %q; expected tenants, token_header, service, identity_headers or cross_origin", word)
+		return d.Errf("unknown word %q; expected tenants, token_header, service, identity_headers, cross_origin, streams, jobs or passthrough", word)
 	}
+}
+
+func onOrOff(d *caddyfile.Dispenser, value **bool) error {
+	var word string
+	if err := matching(d, &word, oneOf("on", "off"), "on or off"); err != nil {
+		return err
+	}
+	on := word == "on"
+	*value = &on
+	return nil
 }
 
 func (o *RouteOptions) unmarshalTokenHeader(d *caddyfile.Dispenser) error {

@@ -25,6 +25,7 @@ import (
 //	    client_name      <name>
 //	    store            memory [<max_sessions>] | file [<path>] | redis <address>
 //	    key              <key...>
+//	    job_key          <key...>
 //	    idle_timeout     <duration>
 //	    session_lifetime <duration>
 //	}
@@ -49,7 +50,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	given := onceOnly{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
-		if word != "key" { // a ring may be listed a key a line
+		if word != "key" && word != "job_key" { // a ring may be listed a key a line
 			if err := given.note(d, word); err != nil {
 				return err
 			}
@@ -86,14 +87,16 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 	case "store":
 		return a.unmarshalStore(d)
 	case "key":
-		return a.unmarshalKeys(d)
+		return unmarshalKeys(d, &a.Keys)
+	case "job_key":
+		return unmarshalKeys(d, &a.JobKeys)
 	case "idle_timeout":
 		return duration(d, &a.IdleTimeout)
 	case "session_lifetime":
 		return duration(d, &a.SessionLifetime)
 	default:
 		return d.Errf("unknown option %q of osc_auth; expected environment, issuer, token_service, catalog, client_id, "+
-			"client_secret, client_name, store, key, idle_timeout or session_lifetime", word)
+			"client_secret, client_name, store, key, job_key, idle_timeout or session_lifetime", word)
 	}
 }
 
@@ -114,14 +117,14 @@ func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
-	keys := d.RemainingArgs()
+func unmarshalKeys(d *caddyfile.Dispenser, ring *[]string) error {
+	word, keys := d.Val(), d.RemainingArgs()
 	if len(keys) == 0 {
 		return d.ArgErr()
 	}
 	for _, key := range keys {
 		if err := checkEnv(key); err != nil {
-			return d.Errf("key: %v", err)
+			return d.Errf("%s: %v", word, err)
 		}
 		if isPlaceholder(key) {
 			continue
@@ -130,7 +133,7 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 	}
-	a.Keys = append(a.Keys, keys...)
+	*ring = append(*ring, keys...)
 	return atEnd(d)
 }
 

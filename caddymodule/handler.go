@@ -77,6 +77,7 @@ type Handler struct {
 	gate    *gate.Gate
 	app     *App
 	outside caddyhttp.MatcherSets
+	hasJobs bool
 }
 
 // CaddyModule returns the module's id.
@@ -98,13 +99,16 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if h.hasJobs {
+		h.app.safe.needJobs()
+	}
 	log := ctx.Slogger()
 	jar := cookies.Config{
 		Name: h.Cookie, SameSite: sameSiteMode(h.SameSite), Lifetime: time.Duration(h.app.SessionLifetime), FlowAge: flowAge,
 	}
 	h.gate = gate.New(gate.Config{
 		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
-		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Cookies: jar, Pages: pages.New(""),
+		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Callers: h.app.callers, Cookies: jar, Pages: pages.New(""),
 		Hygiene:  upstream.NewHygiene(upstream.Rules{TokenHeaders: tokenHeaders, SessionCookies: jar.Owns}),
 		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),

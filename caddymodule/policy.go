@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -50,6 +52,21 @@ type RouteOptions struct {
 	// Other origins whose pages may send unsafe requests or open WebSockets.
 	// Default: none.
 	CrossOrigin []string `json:"cross_origin,omitempty"`
+
+	// How long a WebSocket or another stream may last. It is opened with one
+	// token, which the upstream keeps until the client connects again. Default: as
+	// long as the session.
+	Streams caddy.Duration `json:"streams,omitempty"`
+
+	// How long after a request work that it began may still get tokens: the
+	// upstream is sent a handle in X-Osc-Job, and trades it at a site with osc_jobs.
+	// Default: no handle is sent.
+	Jobs caddy.Duration `json:"jobs,omitempty"`
+
+	// Whether programs may bring an OSC token of their own, in the field the route
+	// sends tokens in. OSC is asked whether it is good. Default: false, what
+	// clients send there is deleted.
+	Passthrough *bool `json:"passthrough,omitempty"`
 }
 
 // TokenHeader is how the token is sent.
@@ -90,6 +107,11 @@ func (o RouteOptions) over(site RouteOptions) RouteOptions {
 	if o.CrossOrigin == nil {
 		o.CrossOrigin = site.CrossOrigin
 	}
+	setDefault(&o.Streams, site.Streams)
+	setDefault(&o.Jobs, site.Jobs)
+	if o.Passthrough == nil {
+		o.Passthrough = site.Passthrough
+	}
 	return o
 }
 
@@ -110,6 +132,13 @@ func (o RouteOptions) route(mode gate.Mode, tenants []string) (*gate.Route, erro
 	}
 	route := &gate.Route{
 		Mode: mode, Tenants: tenants, Token: token, Service: o.Service, Identity: o.IdentityHeaders == nil || *o.IdentityHeaders,
+		Streams: time.Duration(o.Streams), Jobs: time.Duration(o.Jobs), Passthrough: o.Passthrough != nil && *o.Passthrough,
+	}
+	switch {
+	case o.Streams < 0 || o.Jobs < 0:
+		return nil, errors.New("streams and jobs must not be negative")
+	case route.Passthrough && token.Name == "":
+		return nil, errors.New("passthrough: there is no field a token could be brought in while token_header is off")
 	}
 	for _, raw := range o.CrossOrigin {
 		origin, err := checkOrigin(raw)
@@ -129,6 +158,7 @@ func (h *Handler) provisionRoutes(ctx caddy.Context) (*gate.Table, []string, err
 		return nil, nil, err
 	}
 	fields := []string{otherwise.Token.Name}
+	h.hasJobs = otherwise.Jobs > 0
 	table := gate.NewTable(otherwise, len(h.MatcherSetsRaw) > 0)
 	if len(h.MatcherSetsRaw) > 0 {
 		if h.outside, err = loadMatchers(ctx, h, "MatcherSetsRaw"); err != nil {
@@ -152,6 +182,7 @@ func (h *Handler) provisionRoutes(ctx caddy.Context) (*gate.Table, []string, err
 		table.Add(policy.matchers.AnyMatchWithError, route)
 		if route.Mode != gate.Public {
 			fields = append(fields, route.Token.Name)
+			h.hasJobs = h.hasJobs || route.Jobs > 0
 		}
 	}
 	return table, fields, nil

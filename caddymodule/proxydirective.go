@@ -27,6 +27,7 @@ import (
 //	}
 //	reverse_proxy [<matcher>] <upstreams...> {
 //	    transport osc <the transport given, or http> { ... }
+//	    stream_close_delay 7d
 //	    ...
 //	}
 //
@@ -92,6 +93,9 @@ func unmarshalProxy(h httpcaddyfile.Helper, tokens []caddyfile.Token) (*reversep
 			return nil, h.WrapErr(err)
 		}
 	}
+	// By default Caddy cuts off WebSockets when a configuration is reloaded. The
+	// gate ends them with their session, so nobody else has to.
+	setDefault(&proxy.StreamCloseDelay, caddy.Duration(defaultSessionLifetime))
 	proxy.TransportRaw = wrapTransport(proxy.TransportRaw)
 	return proxy, nil
 }

@@ -24,13 +24,23 @@ type safe struct {
 	storage certmagic.Storage
 	log     *slog.Logger
 
-	mu   sync.Mutex
-	keys *tokens.KeyRing // nil until they are known
+	mu       sync.Mutex
+	keys     *tokens.KeyRing // nil until they are known
+	jobKeys  *tokens.KeyRing // likewise
+	wantJobs bool
+}
+
+// needJobs says that the configuration has routes with jobs, or a site that
+// trades their handles.
+func (s *safe) needJobs() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wantJobs = true
 }
 
 // Open implements gate.Safe.
 func (s *safe) Open(ctx context.Context) (gate.Vault, *tokens.KeyRing, error) {
-	keys, err := s.ring(ctx)
+	keys, jobKeys, err := s.rings(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,21 +48,31 @@ func (s *safe) Open(ctx context.Context) (gate.Vault, *tokens.KeyRing, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if jobKeys != nil {
+		vault.KeepJobs(jobKeys)
+	}
 	return vault, keys, nil
 }
 
-// ring is the configured keys, or the one in Caddy's storage.
-func (s *safe) ring(ctx context.Context) (*tokens.KeyRing, error) {
+// rings are the configured keys, or those in Caddy's storage. Without jobs there
+// are no keys for them.
+func (s *safe) rings(ctx context.Context) (keys, jobKeys *tokens.KeyRing, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.keys == nil {
-		keys, err := storedKeys(ctx, s.storage, s.log)
-		if err != nil {
-			return nil, err
+		if s.keys, err = masterKey.load(ctx, s.storage, s.log); err != nil {
+			return nil, nil, err
 		}
-		s.keys = keys
 	}
-	return s.keys, nil
+	if !s.wantJobs {
+		return s.keys, nil, nil
+	}
+	if s.jobKeys == nil {
+		if s.jobKeys, err = jobKey.load(ctx, s.storage, s.log); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s.keys, s.jobKeys, nil
 }
 
 // warmUpTimeout bounds what is done behind the start.
@@ -67,14 +87,14 @@ func (s *safe) warmUp() {
 	}
 }
 
-// configuredKeys reads the keys of a configuration; nil where it has none.
-func (a *App) configuredKeys() (*tokens.KeyRing, error) {
-	if len(a.Keys) == 0 {
+// configuredKeys reads the keys an option lists; nil where it lists none.
+func configuredKeys(option string, raw []string) (*tokens.KeyRing, error) {
+	if len(raw) == 0 {
 		return nil, nil
 	}
 	var configured []secret.String
-	for _, raw := range a.Keys {
-		resolved, err := resolve("key", raw)
+	for _, one := range raw {
+		resolved, err := resolve(option, one)
 		if err != nil {
 			return nil, err
 		}
@@ -82,51 +102,61 @@ func (a *App) configuredKeys() (*tokens.KeyRing, error) {
 			configured = append(configured, secret.New(part))
 		}
 	}
-	return tokens.NewKeyRing(configured...)
+	ring, err := tokens.NewKeyRing(configured...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", option, err)
+	}
+	return ring, nil
 }
 
-const (
-	storedKey     = "osc_auth/master.key"
-	storedKeyLock = "osc_auth_master_key"
+var errSharedKey = errors.New("job_key: this key is a master key (key) as well; " +
+	"they are apart so that neither is enough: make another one with `osc-gateway keys generate`")
+
+// storedKey is a key that is made once and kept in Caddy's storage.
+type storedKey struct{ name, lock string }
+
+var (
+	masterKey = storedKey{name: "osc_auth/master.key", lock: "osc_auth_master_key"}
+	jobKey    = storedKey{name: "osc_auth/job.key", lock: "osc_auth_job_key"}
 )
 
-// storedKeys loads the master key kept in Caddy's storage, and makes it the
-// first time. It is made under the storage's lock, so that of many instances
-// sharing a storage one makes it and all use it.
-func storedKeys(ctx context.Context, storage certmagic.Storage, log *slog.Logger) (*tokens.KeyRing, error) {
-	if ring, err := loadKeys(ctx, storage); !errors.Is(err, fs.ErrNotExist) {
+// load reads the key, and makes it the first time. It is made under the
+// storage's lock, so that of many instances sharing a storage one makes it and
+// all use it.
+func (k storedKey) load(ctx context.Context, storage certmagic.Storage, log *slog.Logger) (*tokens.KeyRing, error) {
+	if ring, err := k.read(ctx, storage); !errors.Is(err, fs.ErrNotExist) {
 		return ring, err
 	}
-	if err := storage.Lock(ctx, storedKeyLock); err != nil {
-		return nil, fmt.Errorf("locking Caddy's storage for the master key: %w", err)
+	if err := storage.Lock(ctx, k.lock); err != nil {
+		return nil, fmt.Errorf("locking Caddy's storage for %s: %w", k.name, err)
 	}
 	defer func() {
-		if err := storage.Unlock(context.WithoutCancel(ctx), storedKeyLock); err != nil {
+		if err := storage.Unlock(context.WithoutCancel(ctx), k.lock); err != nil {
 			log.Warn("unlocking Caddy's storage", "error", err)
 		}
 	}()
-	if ring, err := loadKeys(ctx, storage); !errors.Is(err, fs.ErrNotExist) {
+	if ring, err := k.read(ctx, storage); !errors.Is(err, fs.ErrNotExist) {
 		return ring, err
 	}
 	key, err := tokens.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	if err := storage.Store(ctx, storedKey, []byte(key.Reveal()+"\n")); err != nil {
-		return nil, fmt.Errorf("keeping the master key in Caddy's storage: %w", err)
+	if err := storage.Store(ctx, k.name, []byte(key.Reveal()+"\n")); err != nil {
+		return nil, fmt.Errorf("keeping %s in Caddy's storage: %w", k.name, err)
 	}
-	log.Info("made a master key and keep it in Caddy's storage", "name", storedKey)
+	log.Info("made a key and keep it in Caddy's storage", "name", k.name)
 	return tokens.NewKeyRing(key)
 }
 
-func loadKeys(ctx context.Context, storage certmagic.Storage) (*tokens.KeyRing, error) {
-	raw, err := storage.Load(ctx, storedKey)
+func (k storedKey) read(ctx context.Context, storage certmagic.Storage) (*tokens.KeyRing, error) {
+	raw, err := storage.Load(ctx, k.name)
 	if err != nil {
-		return nil, fmt.Errorf("loading the master key from Caddy's storage: %w", err)
+		return nil, fmt.Errorf("loading %s from Caddy's storage: %w", k.name, err)
 	}
 	ring, err := tokens.NewKeyRing(secret.New(string(raw)))
 	if err != nil {
-		return nil, fmt.Errorf("%s in Caddy's storage: %w", storedKey, err)
+		return nil, fmt.Errorf("%s in Caddy's storage: %w", k.name, err)
 	}
 	return ring, nil
 }

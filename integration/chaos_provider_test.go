@@ -236,5 +236,9 @@ func (a *tokenApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case time.Since(time.Unix(got.Exp, 0)) > slack:
 		a.t.Errorf("the app got a token that ended %v ago", time.Since(time.Unix(got.Exp, 0)))
 	}
+	if r.Header.Get("Upgrade") != "" {
+		echo(w, r)
+		return
+	}
 	io.WriteString(w, got.User)
 }

@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -160,26 +159,7 @@ func await(at time.Time) { <-time.After(time.Until(at)) }
 
 // admin calls the admin API of a gateway.
 func (c *chaos) admin(i int, method, path, body string) (string, error) {
-	socket := c.gateways[i].admin()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}
-	defer transport.CloseIdleConnections()
-	request, err := http.NewRequest(method, "http://127.0.0.1"+path, strings.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Content-Type", "text/caddyfile")
-	answer, err := (&http.Client{Transport: transport, Timeout: patience}).Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s %s: %d: %s", method, path, answer.StatusCode, text)
-	}
-	return string(text), err
+	return c.gateways[i].askAdmin(method, path, body)
 }
 
 // reload gives a gateway its Caddyfile again, whether it changed or not.

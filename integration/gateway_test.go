@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -76,6 +78,48 @@ http://localhost:`+port+` {
 
 // admin is where the admin API listens.
 func (g *gateway) admin() string { return filepath.Join(g.dir, "admin.sock") }
+
+// askAdmin calls the admin API. Every answer but 200 is an error.
+func (g *gateway) askAdmin(method, path, body string) (string, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", g.admin())
+	}}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequest(method, "http://127.0.0.1"+path, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "text/caddyfile")
+	answer, err := (&http.Client{Transport: transport, Timeout: patience}).Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %d: %s", method, path, answer.StatusCode, text)
+	}
+	return string(text), err
+}
+
+// mustAdmin is askAdmin for what has to work.
+func (g *gateway) mustAdmin(method, path string) string {
+	g.t.Helper()
+	text, err := g.askAdmin(method, path, "")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return text
+}
+
+// reload gives the gateway its Caddyfile again, after it was changed.
+func (g *gateway) reload() {
+	g.t.Helper()
+	output, status := g.run("reload", "--config", g.config, "--adapter", "caddyfile", "--address", "unix/"+g.admin())
+	if status != 0 {
+		g.t.Fatalf("reload: status %d\n%s", status, output)
+	}
+}
 
 func (g *gateway) outputFile() string { return filepath.Join(g.dir, "output") }
 

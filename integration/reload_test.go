@@ -17,9 +17,7 @@ func TestAReloadKeepsSessionsAndSignInsUnderWay(t *testing.T) {
 
 	for _, greeting := range []string{"hello", "again"} {
 		w.configure("", "\theader X-Greeting "+greeting+"\n"+usualSite)
-		if output, status := w.gateway.run("reload", "--config", w.gateway.config, "--adapter", "caddyfile", "--address", "unix/"+w.gateway.admin()); status != 0 {
-			t.Fatalf("reload: status %d\n%s", status, output)
-		}
+		w.gateway.reload()
 		got := v.open("/studio")
 		if got.Status != http.StatusOK || got.Header.Get("X-Greeting") != greeting || v.session() != session {
 			t.Errorf("after the reload: %v, greeting %q", got, got.Header["X-Greeting"])

@@ -108,7 +108,7 @@ func (g *Gate) strayCallback(w http.ResponseWriter, r *http.Request, desk *desk,
 	}
 	if ticket, _ := desk.jar.Session(r, site); !ticket.IsZero() {
 		_, err := desk.vault.Peek(r.Context(), g.realm(site), ticket)
-		if why := g.sessionRefusal(err); err != nil && !why.challenge {
+		if why := sessionRefusal(err); err != nil && !why.challenge {
 			return g.refuse(w, r, *why)
 		}
 		if err == nil {

@@ -45,7 +45,7 @@ func (g *Gate) at(r *http.Request) (cookies.Site, *desk, *refusal) {
 	}
 	ready, err := g.open(r.Context())
 	if err != nil {
-		return cookies.Site{}, nil, g.unavailable(err)
+		return cookies.Site{}, nil, unavailable(err)
 	}
 	return site, ready, nil
 }

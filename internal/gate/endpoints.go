@@ -93,7 +93,7 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 		if err := desk.vault.Revoke(r.Context(), ticket); err != nil {
 			// Not signed out unless it holds everywhere: the cookie stays, so
 			// that trying again can end the session.
-			return g.refuse(w, r, *g.unavailable(err))
+			return g.refuse(w, r, *unavailable(err))
 		}
 		g.cfg.Log.Info("signed out", "session", ticket.Name().Digest())
 		g.cfg.Observer.SignedOut(ticket.Name())
@@ -137,7 +137,7 @@ type sessionAnswer struct {
 func (g *Gate) session(w http.ResponseWriter, r *http.Request) error {
 	desk, err := g.open(r.Context())
 	if err != nil {
-		return g.refuse(w, r, *g.unavailable(err))
+		return g.refuse(w, r, *unavailable(err))
 	}
 	answer := sessionAnswer{SignInURL: g.path(pathSignIn)}
 	site, err := g.cfg.Origins.Origin(r)
@@ -150,7 +150,7 @@ func (g *Gate) session(w http.ResponseWriter, r *http.Request) error {
 	}
 	session, err := desk.vault.Peek(r.Context(), g.realm(site), ticket)
 	if err != nil {
-		why := g.sessionRefusal(err)
+		why := sessionRefusal(err)
 		if !why.challenge {
 			return g.refuse(w, r, *why)
 		}

@@ -24,6 +24,8 @@ type vault struct {
 	sessions map[tokens.Name]*kept
 	fail     map[string]error // by method
 	calls    map[string]int
+	streams  []*tokens.Stream
+	closed   int // of the streams
 }
 
 type kept struct {
@@ -78,6 +80,33 @@ func (v *vault) open(ctx context.Context, method, site string, ticket tokens.Tic
 
 func (v *vault) Fresh(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error) {
 	return v.open(ctx, "Fresh", site, ticket)
+}
+
+func (v *vault) Lasting(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error) {
+	return v.open(ctx, "Lasting", site, ticket)
+}
+
+func (v *vault) Renew(ctx context.Context, site string, ticket tokens.Ticket, _ secret.String) (*tokens.Session, error) {
+	return v.open(ctx, "Renew", site, ticket)
+}
+
+// Stream keeps the stream for the test to end.
+func (v *vault) Stream(_ string, _ tokens.Ticket, _ *tokens.Session, stream *tokens.Stream) (closed func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.streams = append(v.streams, stream)
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.closed++
+	}
+}
+
+func (v *vault) Job(ctx context.Context, site string, ticket tokens.Ticket, service string, life time.Duration) (secret.String, error) {
+	if _, err := v.open(ctx, "Job", site, ticket); err != nil {
+		return secret.String{}, err
+	}
+	return secret.New(canary + "job-" + service + "-" + life.String()), nil
 }
 
 func (v *vault) Peek(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error) {

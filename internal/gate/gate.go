@@ -17,6 +17,7 @@ import (
 	"github.com/Eyevinn/osc-gateway/internal/browser"
 	"github.com/Eyevinn/osc-gateway/internal/cookies"
 	"github.com/Eyevinn/osc-gateway/internal/pages"
+	"github.com/Eyevinn/osc-gateway/internal/secret"
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 	"github.com/Eyevinn/osc-gateway/internal/upstream"
 )
@@ -32,6 +33,13 @@ type Vault interface {
 	Fresh(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
 	Peek(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
 	Revoke(ctx context.Context, ticket tokens.Ticket) error
+	// Lasting is Fresh with a token that has minutes left.
+	Lasting(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
+	// Renew is for a session whose token an upstream refused.
+	Renew(ctx context.Context, site string, ticket tokens.Ticket, refused secret.String) (*tokens.Session, error)
+	Stream(site string, ticket tokens.Ticket, session *tokens.Session, stream *tokens.Stream) (closed func())
+	// Job makes a handle that is good for so long after the request.
+	Job(ctx context.Context, site string, ticket tokens.Ticket, service string, life time.Duration) (secret.String, error)
 	Check(ctx context.Context) error
 }
 
@@ -81,6 +89,7 @@ type Config struct {
 	Clients  Clients
 	Provider Provider
 	Services Services // required where a route names a service
+	Callers  Callers  // required where a route lets callers bring tokens of their own
 	Cookies  cookies.Config
 	Hygiene  *upstream.Hygiene
 	Pages    *pages.Pages
@@ -147,7 +156,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		g.cfg.Observer.Request(route.Mode.String(), outcomePassed)
 		return g.pass(w, r, next, route, nil)
 	}
-	session, refused := g.admit(w, sent, route)
+	p, refused := g.admit(w, sent, route)
+	if refused == nil {
+		refused = g.equip(r.Context(), p)
+	}
 	if refused != nil {
 		refused.program = route.Mode == API
 	}
@@ -160,13 +172,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	case refused != nil:
 		return g.refuse(w, sent, *refused)
 	}
-	credential, failed := g.credential(r.Context(), route, session)
-	if failed != nil {
-		failed.program = route.Mode == API
-		return g.refuse(w, sent, *failed)
-	}
-	g.cfg.Observer.Entered(r, session)
-	return g.pass(w, r, next, route, &passenger{session, credential})
+	g.cfg.Observer.Entered(r, p.Session)
+	return g.pass(w, r, next, route, p)
 }
 
 // What can come of a request.
@@ -194,38 +201,53 @@ func outcome(route *Route, refused *refusal) string {
 }
 
 // admit finds out whose request it is and whether the route lets them in.
-func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*tokens.Session, *refusal) {
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*passenger, *refusal) {
+	p, refused := &passenger{gate: g, route: route, path: r.URL.Path}, (*refusal)(nil)
+	if brought := route.brought(r); brought != nil {
+		refused = g.admitCaller(r, p, brought)
+	} else {
+		refused = g.admitSession(w, r, p)
+	}
+	if refused == nil && !route.lets(p.Tenant) {
+		refused = &refusal{reason: pages.TenantForbidden, session: p.Session}
+	}
+	return p, refused
+}
+
+// admitSession is for a browser: its cookie says whose request it is.
+func (g *Gate) admitSession(w http.ResponseWriter, r *http.Request, p *passenger) *refusal {
 	desk, err := g.open(r.Context())
 	if err != nil {
-		return nil, g.unavailable(err)
+		return unavailable(err)
 	}
 	site, err := g.cfg.Origins.Origin(r)
 	if err != nil { // no sign-in can have happened here
-		return nil, &refusal{reason: pages.NoSession, challenge: true}
+		return &refusal{reason: pages.NoSession, challenge: true}
 	}
 	ticket, presented := desk.jar.Session(r, site)
 	if ticket.IsZero() {
-		return nil, &refusal{reason: pages.NoSession, challenge: true, clear: presented}
+		return &refusal{reason: pages.NoSession, challenge: true, clear: presented}
 	}
-	switch browser.Cross(r, site.Origin, route.CrossOrigin) {
+	switch browser.Cross(r, site.Origin, p.route.CrossOrigin) {
 	case browser.CrossOriginUnsafe:
-		return nil, &refusal{reason: pages.CrossOrigin}
+		return &refusal{reason: pages.CrossOrigin}
 	case browser.CrossOriginResource:
-		return nil, &refusal{reason: pages.CrossOrigin, challenge: route.Mode == Optional}
+		return &refusal{reason: pages.CrossOrigin, challenge: p.route.Mode == Optional}
 	}
-	session, err := desk.vault.Fresh(r.Context(), g.realm(site), ticket)
-	if err != nil {
-		return nil, g.sessionRefusal(err)
+	p.vault, p.ticket, p.realm = desk.vault, ticket, g.realm(site)
+	fresh := p.vault.Fresh
+	if wantsStream(r) {
+		fresh = p.vault.Lasting
+	}
+	if p.Session, err = fresh(r.Context(), p.realm, ticket); err != nil {
+		return sessionRefusal(err)
 	}
 	if desk.jar.Rounds(r, site) > 0 { // the session came back: that was no round
 		if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
-			return nil, &refusal{reason: pages.StoreUnavailable, cause: err}
+			return &refusal{reason: pages.StoreUnavailable, cause: err}
 		}
 	}
-	if !route.lets(session.Tenant) {
-		return nil, &refusal{reason: pages.TenantForbidden, session: session}
-	}
-	return session, nil
+	return nil
 }
 
 // realm is what sessions of a site are bound to.

@@ -120,7 +120,7 @@ func (g *Gate) log(r *http.Request, why refusal, reference string) {
 }
 
 // sessionRefusal is what a vault's error means to a visitor.
-func (g *Gate) sessionRefusal(err error) *refusal {
+func sessionRefusal(err error) *refusal {
 	var ended *tokens.Ended
 	switch {
 	case errors.Is(err, tokens.ErrAbsent):
@@ -128,12 +128,12 @@ func (g *Gate) sessionRefusal(err error) *refusal {
 	case errors.As(err, &ended):
 		return &refusal{reason: pages.Reason(ended.Reason), challenge: true, clear: true}
 	default:
-		return g.unavailable(err)
+		return unavailable(err)
 	}
 }
 
 // unavailable is for what is not known: neither signed in nor signed out.
-func (g *Gate) unavailable(err error) *refusal {
+func unavailable(err error) *refusal {
 	var unavailable *tokens.Unavailable
 	switch {
 	case errors.Is(err, tokens.ErrFull):

@@ -3,6 +3,7 @@ package gate
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/upstream"
 )
@@ -38,6 +39,14 @@ type Route struct {
 	Identity bool
 	// CrossOrigin are further origins whose pages may send unsafe requests.
 	CrossOrigin []string
+	// Streams is how long a stream may last; 0: as long as its session.
+	Streams time.Duration
+	// Jobs is how long after a request its job may still get tokens; 0: the
+	// upstream gets no handle.
+	Jobs time.Duration
+	// Passthrough lets callers in that bring a token of their own in the field
+	// that the route sends tokens in.
+	Passthrough bool
 	// Outside says that the gate is not for the route at all: another gate of the
 	// site may be.
 	Outside bool

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strings"
 	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/secret"
 )
 
 // claims are what an OSC access token says about itself. It is signed with a
@@ -73,4 +75,10 @@ func isVisible(s string) bool {
 		}
 	}
 	return true
+}
+
+// TokenLifetime is how long a token that OSC has just given says it lives on, 0
+// where it does not say.
+func TokenLifetime(token secret.String, now time.Time) time.Duration {
+	return readClaims(token.Reveal(), now).lifetime
 }

@@ -52,6 +52,7 @@ type subscription struct{ tenant, service string }
 
 type serviceToken struct {
 	token secret.String
+	tried time.Time // when an exchange was last thought of
 	until time.Time
 }
 
@@ -70,12 +71,17 @@ func NewServices(provider *Provider, tokenService, catalog string) *Services {
 // goes on when the request that asked first goes away. A token of another
 // session or service is never returned.
 func (s *Services) Token(ctx context.Context, session *tokens.Session, service string) (secret.String, error) {
+	return s.other(ctx, session, service, secret.String{})
+}
+
+// other returns a token that is not the one refused.
+func (s *Services) other(ctx context.Context, session *tokens.Session, service string, refused secret.String) (secret.String, error) {
 	key := serviceKey{session.Name, service}
-	if known, there := s.good(key); there {
+	if known, there := s.good(key); there && !known.token.Equal(refused) {
 		return known.token, nil
 	}
 	done := s.flights.DoChan(string(key.session[:])+service, func() (any, error) {
-		if known, there := s.good(key); there { // somebody may have been faster
+		if known, there := s.good(key); there && !known.token.Equal(refused) { // somebody may have been faster
 			return known, nil
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serviceTimeout)
@@ -94,6 +100,26 @@ func (s *Services) Token(ctx context.Context, session *tokens.Session, service s
 		fresh, _ := result.Val.(serviceToken)
 		return fresh.token, result.Err
 	}
+}
+
+// renewEvery is how far apart the exchanges are at least that an instance asks
+// for by refusing the token of its service.
+const renewEvery = time.Minute
+
+// Renew is Token for a session whose token of a service an instance refused: it
+// exchanges again, unless there is another one by now or the one refused is too
+// new for that to help.
+func (s *Services) Renew(ctx context.Context, session *tokens.Session, service string, refused secret.String) (secret.String, error) {
+	key := serviceKey{session.Name, service}
+	if known, there := s.known.Get(key); there && known.token.Equal(refused) {
+		now := s.provider.now()
+		if now.Sub(known.tried) < renewEvery {
+			return refused, nil
+		}
+		known.tried = now // also where the exchange fails
+		s.known.Put(key, known)
+	}
+	return s.other(ctx, session, service, refused)
 }
 
 // good is the token that is remembered, where it can still be used.
@@ -148,7 +174,7 @@ func (s *Services) parse(body []byte, service string) (serviceToken, error) {
 	if lifetime <= 0 {
 		return serviceToken{}, errors.New("token has expired")
 	}
-	return serviceToken{token: secret.New(token), until: now.Add(lifetime - min(serviceMargin, lifetime/5))}, nil
+	return serviceToken{token: secret.New(token), tried: now, until: now.Add(lifetime - min(serviceMargin, lifetime/5))}, nil
 }
 
 // subscribe makes sure that the workspace subscribes to the service.

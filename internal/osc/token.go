@@ -162,6 +162,9 @@ func (o object) refreshToken() (secret.String, error) {
 	return secret.New(token), nil
 }
 
+// IsToken tells whether a string is a bearer token as far as syntax goes.
+func IsToken(s string) bool { return isB64Token(s) }
+
 // isB64Token checks the syntax of a bearer token (RFC 6750 §2.1), so that what
 // is stored today can be sent in a header for hours.
 func isB64Token(s string) bool {

@@ -22,6 +22,7 @@ const (
 	StoreUnavailable    Reason = "store_unavailable"
 	RedirectLoop        Reason = "redirect_loop"
 	TooManySessions     Reason = "too_many_sessions"
+	TokenRejected       Reason = "token_rejected"
 	BadRequest          Reason = "bad_request"
 )
 
@@ -131,6 +132,11 @@ var table = []entry{
 		text:   "There is no room for another session at the moment. Please try again in a little while.",
 		action: "Try again",
 		retry:  true,
+	},
+	{
+		reason: TokenRejected, status: http.StatusUnauthorized,
+		title: "This token is not accepted",
+		text:  "The request brought a token of its own, and Open Source Cloud does not accept it: it may have expired or been revoked.",
 	},
 	{
 		reason: BadRequest, status: http.StatusBadRequest,

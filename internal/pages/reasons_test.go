@@ -22,7 +22,7 @@ func allReasons() []Reason {
 
 func TestEveryReasonHasItsStatusAndWords(t *testing.T) {
 	want := map[Reason]int{
-		NoSession: 401, SessionExpired: 401, SessionRevoked: 401, RefreshRejected: 401,
+		NoSession: 401, SessionExpired: 401, SessionRevoked: 401, RefreshRejected: 401, TokenRejected: 401,
 		TenantForbidden: 403, CrossOrigin: 403, ConsentDenied: 403,
 		FlowExpired: 400, StateMismatch: 400, BadRequest: 400,
 		ProviderError: 502, ProviderUnavailable: 503, StoreUnavailable: 503, TooManySessions: 503,

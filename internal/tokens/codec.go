@@ -22,7 +22,12 @@ func encodeMeta(m *meta) []byte {
 	for _, t := range []time.Time{m.created, m.lastUsed, m.tokenIssued, m.tokenExpires, m.expires} {
 		b = binary.AppendVarint(b, t.UnixMilli())
 	}
-	return appendString(b, string(m.ended))
+	b = appendString(b, string(m.ended))
+	if m.jobs.until.IsZero() {
+		return b
+	}
+	b = binary.AppendVarint(b, m.jobs.until.UnixMilli())
+	return appendString(b, string(m.jobs.ticket))
 }
 
 func decodeMeta(b []byte) (meta, error) {
@@ -32,6 +37,9 @@ func decodeMeta(b []byte) (meta, error) {
 		*t = d.time()
 	}
 	m.ended = EndReason(d.string())
+	if len(d.rest) > 0 { // most sessions have no jobs
+		m.jobs = jobs{until: d.time(), ticket: []byte(d.string())}
+	}
 	return m, d.end()
 }
 

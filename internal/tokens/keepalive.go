@@ -30,7 +30,8 @@ type keeper struct {
 	known   map[Name]*kept
 	queue   keptQueue
 	wake    chan struct{}
-	seen    time.Time     // the latest time the loop has seen
+	seen    time.Time // the latest time the loop has seen
+	recall  recall
 	stopped chan struct{} // closed to end the loop; nil while there is none
 	ended   chan struct{}
 }
@@ -39,6 +40,7 @@ type keeper struct {
 type kept struct {
 	handle       handle
 	lastUsed     time.Time
+	jobsUntil    time.Time
 	tokenExpires time.Time
 	due          time.Time
 	index        int // in the queue
@@ -74,7 +76,7 @@ func (k *keeper) used(h handle, r *record, now time.Time) {
 	defer k.mu.Unlock()
 	entry := k.known[h.name]
 	if entry != nil && (r.unsaved || entry.tokenExpires.Equal(r.tokenExpires)) {
-		entry.lastUsed = now
+		entry.lastUsed, entry.jobsUntil = now, r.jobs.until
 		return
 	}
 	if entry == nil {
@@ -84,7 +86,7 @@ func (k *keeper) used(h handle, r *record, now time.Time) {
 		entry = &kept{handle: h, index: -1}
 		k.known[h.name] = entry
 	}
-	entry.lastUsed = now
+	entry.lastUsed, entry.jobsUntil = now, r.jobs.until
 	k.schedule(entry, r)
 }
 
@@ -114,10 +116,15 @@ func (k *keeper) enqueue(entry *kept, due time.Time) {
 		heap.Fix(&k.queue, entry.index)
 	}
 	if entry.index == 0 {
-		select {
-		case k.wake <- struct{}{}:
-		default:
-		}
+		k.poke()
+	}
+}
+
+// poke has the loop look again at what is next.
+func (k *keeper) poke() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -153,6 +160,7 @@ func (v *Vault) keepAlive(stopped <-chan struct{}, ended chan<- struct{}) {
 	defer close(ended)
 	slots := make(chan struct{}, maxKeeping)
 	for {
+		v.recallWhenDue(v.now())
 		entry, wait := v.keeper.next(v.now(), v.policy.Load().Idle)
 		if entry == nil {
 			select {
@@ -188,7 +196,7 @@ func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) 
 		if wait := entry.due.Sub(now); wait > 0 {
 			return nil, min(wait, keeperNap)
 		}
-		if now.Sub(entry.lastUsed) > idle {
+		if now.Sub(entry.lastUsed) > idle && !now.Before(entry.jobsUntil) {
 			k.remove(entry.handle.name)
 			continue
 		}
@@ -221,7 +229,7 @@ func (v *Vault) refreshKept(entry *kept) {
 			v.end(ctx, h, EndExpired)
 			return r, ErrAbsent
 		}
-		return v.refresh(ctx, h, r.earlier())
+		return v.refresh(ctx, h, func(r *record, now time.Time) bool { return r.needs(now, r.earlier()) })
 	})
 	r, _ := result.Val.(*record)
 	v.keeper.mu.Lock()

@@ -34,6 +34,8 @@ const (
 	purposeCookieMAC = "osc-gw/1 cookie mac "
 	purposeCookieEnc = "osc-gw/1 cookie enc "
 	purposeFlow      = "osc-gw/1 flow"
+	purposeJob       = "osc-gw/1 job"
+	purposeKept      = "osc-gw/1 kept ticket"
 )
 
 // Key is one master key and what is derived from it.
@@ -43,6 +45,8 @@ type Key struct {
 	record secret.String // makes the key of a record together with its ticket
 	meta   cipher.AEAD   // seals what operating needs to see
 	sealed cipher.AEAD   // seals the gateway's own things
+	job    cipher.AEAD   // seals the handles of jobs
+	kept   cipher.AEAD   // seals the tickets of sessions with jobs
 }
 
 // KeyRing holds the master keys, newest first: the first seals, all open.
@@ -123,12 +127,13 @@ func newKey(master [KeySize]byte) (*Key, error) {
 	key := &Key{master: secret.New(string(master[:]))}
 	copy(key.id[:], key.derive(purposeID, keyIDSize))
 	key.record = secret.New(string(key.derive(purposeRecord, KeySize)))
-	var err error
-	if key.meta, err = newAEAD(key.derive(purposeMeta, KeySize)); err != nil {
-		return nil, err
-	}
-	if key.sealed, err = newAEAD(key.derive(purposeSealed, KeySize)); err != nil {
-		return nil, err
+	for purpose, aead := range map[string]*cipher.AEAD{
+		purposeMeta: &key.meta, purposeSealed: &key.sealed, purposeJob: &key.job, purposeKept: &key.kept,
+	} {
+		var err error
+		if *aead, err = newAEAD(key.derive(purpose, KeySize)); err != nil {
+			return nil, err
+		}
 	}
 	return key, nil
 }
@@ -171,6 +176,16 @@ func (r *KeyRing) find(id []byte) *Key {
 		}
 	}
 	return nil
+}
+
+// Shares tells whether a key of one ring is in the other too.
+func (r *KeyRing) Shares(other *KeyRing) bool {
+	for _, key := range other.keys {
+		if r.find(key.id[:]) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // CookieKeys is a pair for signing and encrypting cookies of one kind.

@@ -44,7 +44,7 @@ func (v *Vault) End(ctx context.Context, name Name, reason EndReason) error {
 		if r.ended != "" {
 			return nil
 		}
-		r.ended = reason
+		r.ended, r.jobs = reason, jobs{}
 		sealed, err := seal.seal(r, name, parts.site, Ticket{})
 		if err != nil {
 			return err

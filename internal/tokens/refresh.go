@@ -87,13 +87,16 @@ func (v *Vault) refreshBehind(ctx context.Context, h handle, now time.Time) {
 	if v.pauses.left(h.name, now) > 0 {
 		return
 	}
-	v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, 0) })
+	v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, due) })
 }
+
+// due is when requests refresh a session.
+func due(r *record, now time.Time) bool { return r.needs(now, 0) }
 
 // refreshNow waits for a refresh, its own or the one under way. The refresh
 // goes on when the request that asked for it goes away.
 func (v *Vault) refreshNow(ctx context.Context, h handle, r *record) (*Session, error) {
-	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, 0) })
+	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, due) })
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -157,12 +160,12 @@ func (v *Vault) behind(ctx context.Context, kind string, h handle, work func(con
 var errPanic = errors.New("internal error")
 
 // refresh trades the session's refresh token for a new pair and stores it
-// before anybody sees it, while holding the lease on it. It looks at the record
-// again first: somebody else may have been faster.
-func (v *Vault) refresh(ctx context.Context, h handle, ahead time.Duration) (*record, error) {
+// before anybody sees it, while holding the lease on it, if that is due. It looks
+// at the record again first: somebody else may have been faster.
+func (v *Vault) refresh(ctx context.Context, h handle, due func(*record, time.Time) bool) (*record, error) {
 	look := func(ctx context.Context) (*record, bool, error) {
 		r, err := v.load(ctx, h)
-		return r, err == nil && r.needs(v.now(), ahead), err
+		return r, err == nil && r.ended == "" && due(r, v.now()), err
 	}
 	r, toDo, err := look(ctx)
 	if err != nil || !toDo {
@@ -171,7 +174,7 @@ func (v *Vault) refresh(ctx context.Context, h handle, ahead time.Duration) (*re
 	if r.unsaved {
 		saved, err := v.saveAgain(ctx, h)
 		switch now := v.now(); {
-		case err == nil && !saved.needs(now, ahead):
+		case err == nil && !due(saved, now):
 			return saved, nil
 		case err != nil && r.urgency(now) != refreshDue:
 			v.pauses.failed(h.name, now, minPause)

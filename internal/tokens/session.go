@@ -56,6 +56,14 @@ type meta struct {
 	tokenExpires time.Time
 	expires      time.Time
 	ended        EndReason // "" while the session lives
+	jobs         jobs
+}
+
+// jobs keep a session fresh that nobody uses, until the last of their handles
+// is no longer good.
+type jobs struct {
+	until  time.Time // zero: no handle was ever given out
+	ticket []byte    // sealed, for the keeper of another process
 }
 
 // tokens is what only the ticket's holder may open.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/Eyevinn/osc-gateway/internal/recent"
 	"github.com/Eyevinn/osc-gateway/internal/secret"
 )
 
@@ -64,12 +65,15 @@ type Vault struct {
 	random  io.Reader
 	log     *slog.Logger
 	ring    atomic.Pointer[KeyRing]
+	jobRing atomic.Pointer[KeyRing] // nil: no jobs
 	policy  atomic.Pointer[Policy]
 	flights singleflight.Group // one refresh and one touch per session
 	pauses  pauses
 	unsaved unsaved
 	opened  opened
 	keeper  keeper
+	streams streams
+	renewed *recent.Map[Name, time.Time] // when a refusal was last taken for a reason to refresh
 	pending pending
 	holder  string // of leases
 }
@@ -85,7 +89,8 @@ func NewVault(cfg VaultConfig) *Vault {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	v := &Vault{store: cfg.Store, now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}}, opened: newOpened()}
+	v := &Vault{store: cfg.Store, now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}},
+		opened: newOpened(), renewed: recent.New[Name, time.Time](maxRenewed)}
 	v.ring.Store(cfg.Ring)
 	v.keeper.wake = make(chan struct{}, 1)
 	var id [8]byte
@@ -108,6 +113,7 @@ func (v *Vault) Adopt(p Policy) {
 // requests still being served.
 func (v *Vault) Close(ctx context.Context) error {
 	v.keeper.stop()
+	v.streams.endAll() // nobody would hear of their sessions' end any more
 	err := v.pending.wait(ctx)
 	v.flush(ctx)
 	return err
@@ -159,6 +165,18 @@ func (v *Vault) Create(ctx context.Context, site string, client Client, set Set)
 // Its errors are ErrAbsent (there is no such session), *Ended (there was one,
 // and why it is over), *Unavailable (nobody knows right now), or the context's.
 func (v *Vault) Fresh(ctx context.Context, site string, ticket Ticket) (*Session, error) {
+	return v.fresh(ctx, site, ticket, refreshDue)
+}
+
+// Lasting is Fresh for what goes on for a while on one token, such as a
+// WebSocket: the token has minutes left, unless the provider has no other to give.
+func (v *Vault) Lasting(ctx context.Context, site string, ticket Ticket) (*Session, error) {
+	return v.fresh(ctx, site, ticket, refreshSoon)
+}
+
+// fresh waits for a refresh that is as urgent as that, and starts one behind the
+// request where it is less.
+func (v *Vault) fresh(ctx context.Context, site string, ticket Ticket, waitFrom urgency) (*Session, error) {
 	h := handle{ticket: ticket, name: ticket.Name(), site: site}
 	r, err := v.load(ctx, h)
 	if err != nil {
@@ -174,10 +192,10 @@ func (v *Vault) Fresh(ctx context.Context, site string, ticket Ticket) (*Session
 	}
 	v.keep(h, r, now)
 	v.touch(ctx, h, r, now)
-	switch r.urgency(now) {
-	case refreshDue:
+	switch need := r.urgency(now); {
+	case need >= waitFrom:
 		return v.refreshNow(ctx, h, r)
-	case refreshSoon:
+	case need == refreshSoon:
 		v.refreshBehind(ctx, h, now)
 	}
 	return r.session(h.name), nil
@@ -226,6 +244,7 @@ func (v *Vault) forget(name Name) {
 	v.unsaved.drop(name)
 	v.opened.records.Forget(name)
 	v.keeper.drop(name)
+	v.streams.end(name)
 }
 
 // load reads and opens a record. One that does not open is as good as absent:
@@ -304,7 +323,7 @@ func (v *Vault) conclude(ctx context.Context, h handle, reason EndReason, holds 
 	r, err := v.update(ctx, h, func(r *record) bool {
 		first = r.ended == "" && holds(r)
 		if first {
-			r.ended, r.tokens = reason, tokens{}
+			r.ended, r.tokens, r.jobs = reason, tokens{}, jobs{}
 		}
 		return first
 	})
@@ -354,7 +373,8 @@ func (v *Vault) isNoteworthy(r *record, now time.Time) bool {
 func (v *Vault) isOver(r *record, now time.Time) bool {
 	limits := v.policy.Load().Limits
 	idle := limits.Idle + limits.Idle/touchesPerIdle
-	return !now.Before(r.expires) || !now.Before(r.created.Add(limits.Lifetime)) || now.Sub(r.lastUsed) > idle ||
+	return !now.Before(r.expires) || !now.Before(r.created.Add(limits.Lifetime)) ||
+		now.Sub(r.lastUsed) > idle && !now.Before(r.jobs.until) ||
 		(r.refresh.IsEmpty() && !now.Before(r.tokenExpires))
 }
 

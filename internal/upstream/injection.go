@@ -23,12 +23,13 @@ type Field struct {
 	name   string
 	value  *string // a pointer, as fmt and dumpers look into everything else
 	secret int     // from here on it must not come back; 0 for nothing of it
+	token  bool
 }
 
 // NewField returns a field whose value is a credential: the whole field value,
 // scheme included. It is kept out of the upstream's answers.
 func NewField(name, value string) Field {
-	return Field{http.CanonicalHeaderKey(name), &value, 1 + strings.LastIndexByte(value, ' ') + 1}
+	return Field{http.CanonicalHeaderKey(name), &value, 1 + strings.LastIndexByte(value, ' ') + 1, true}
 }
 
 // NewBearer returns a field whose value is "Bearer " and a token, kept out of
@@ -36,13 +37,19 @@ func NewField(name, value string) Field {
 func NewBearer(name, token string) Field {
 	const scheme = "Bearer "
 	value := scheme + token
-	return Field{http.CanonicalHeaderKey(name), &value, 1 + len(scheme)}
+	return Field{http.CanonicalHeaderKey(name), &value, 1 + len(scheme), true}
+}
+
+// NewHandle returns a field whose value is kept out of the upstream's answers
+// and is no token: it can only be traded for one elsewhere.
+func NewHandle(name, value string) Field {
+	return Field{http.CanonicalHeaderKey(name), &value, 1, false}
 }
 
 // NewIdentity returns a field whose value describes the user. The upstream may
 // repeat it in an answer.
 func NewIdentity(name, value string) Field {
-	return Field{http.CanonicalHeaderKey(name), &value, 0}
+	return Field{http.CanonicalHeaderKey(name), &value, 0, false}
 }
 
 // Name returns the canonical name of the field.
@@ -99,6 +106,10 @@ type Injection struct {
 	// further on. They go nowhere else; a func can't be printed.
 	Cookies func() []string
 
+	// Session is whose token it is; nil where nobody is to be told of streams and
+	// refusals.
+	Session Session
+
 	// Hygiene is that of the site. Nil: the one of the Transport, and where
 	// that has none either, one that knows only what every site reserves.
 	Hygiene *Hygiene
@@ -110,7 +121,7 @@ func (inj *Injection) Check() error {
 		return nil
 	}
 	for _, field := range inj.Fields {
-		if field.credential() != "" {
+		if field.token && field.credential() != "" {
 			return nil
 		}
 	}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -42,6 +43,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if newer := renewal(req, resp, inj); newer != nil {
+		discard(resp)
+		inj = newer
+		if resp, err = base.RoundTrip(h.outgoing(req, inj)); err != nil {
+			return nil, err
+		}
+	}
 	resp.Request = req // Base has put the request with the token there
 	if resp.StatusCode == http.StatusSwitchingProtocols && req.Header.Get("Upgrade") == "" {
 		_ = resp.Body.Close()
@@ -49,7 +57,30 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	h.filterHeader(resp.Header, inj)
 	h.filterTrailers(resp, inj)
+	watch(resp, inj)
 	return resp, nil
+}
+
+// renewal is what to send in a second and last attempt, after an upstream that
+// refused the token; nil where its answer stands.
+func renewal(req *http.Request, resp *http.Response, inj *Injection) *Injection {
+	if inj == nil || inj.Session == nil || !refusesToken(resp.StatusCode, resp.Header) {
+		return nil
+	}
+	newer := inj.Session.Renew(req.Context(), isReplayable(req))
+	if newer.Check() != nil || !isReplayable(req) {
+		return nil
+	}
+	return newer
+}
+
+// maxDiscarded is how much of an answer is read for its connection to be of
+// further use.
+const maxDiscarded = 64 << 10
+
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, maxDiscarded)
+	_ = resp.Body.Close()
 }
 
 // outgoing returns the copy of req that goes on the wire. Values of fields it

@@ -7,18 +7,28 @@ import (
 
 // FilterWriter is for a chain of handlers that may not end in a Transport: what
 // is written through it passes the same filter as the Transport's answers.
-// Nothing is buffered. done must be called when the handler has returned: it
-// filters the trailers, which are sent after that.
-func FilterWriter(w http.ResponseWriter, h *Hygiene, inj *Injection) (filtered http.ResponseWriter, done func()) {
-	fw := &filterWriter{ResponseWriter: w, hygiene: h, injection: inj}
-	return fw, func() { h.dropEchoes(w.Header(), inj) }
+// Nothing is buffered. Calling end breaks off what the handler is doing; it is
+// called when an answer is a stream whose session is over. done must be called
+// when the handler has returned: it filters the trailers, which are sent after
+// that.
+func FilterWriter(w http.ResponseWriter, r *http.Request, h *Hygiene, inj *Injection, end func()) (filtered http.ResponseWriter, done func()) {
+	fw := &filterWriter{ResponseWriter: w, request: r, hygiene: h, injection: inj, end: end}
+	return fw, func() {
+		h.dropEchoes(w.Header(), inj)
+		if fw.closed != nil {
+			fw.closed()
+		}
+	}
 }
 
 type filterWriter struct {
 	http.ResponseWriter
+	request   *http.Request
 	hygiene   *Hygiene
 	injection *Injection
-	wrote     bool // the final header
+	end       func()
+	closed    func() // of a stream
+	wrote     bool   // the final header
 }
 
 // Unwrap lets http.ResponseController reach what is below.
@@ -31,9 +41,24 @@ func (w *filterWriter) WriteHeader(status int) {
 		w.hygiene.dropEchoes(w.Header(), w.injection)
 	default:
 		w.wrote = true
+		w.tell(status)
 		w.hygiene.filterHeader(w.Header(), w.injection)
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// tell tells the session what the answer means to it. Here a request is never
+// sent twice; the next one has the newer token.
+func (w *filterWriter) tell(status int) {
+	if w.injection == nil || w.injection.Session == nil {
+		return
+	}
+	if refusesToken(status, w.Header()) {
+		w.injection.Session.Renew(w.request.Context(), false)
+	}
+	if kind := streamKind(status, w.Header()); kind != "" {
+		w.closed = w.injection.Session.Stream(kind, w.end)
+	}
 }
 
 func (w *filterWriter) Write(b []byte) (int, error) {

@@ -1,0 +1,200 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	// streamLook is how often the sessions of open streams are looked at, and so
+	// how long after its session a stream ends at most when another replica ended
+	// that: well within a second.
+	streamLook = 500 * time.Millisecond
+	// maxStreamLooks bounds the looks under way.
+	maxStreamLooks = 32
+)
+
+// Stream is an answer that goes on, such as a WebSocket or server-sent events.
+type Stream struct {
+	Kind  string        // what it is: websocket, sse, …
+	Path  string        // where it was asked for, without query
+	Most  time.Duration // how long it may last; 0: as long as its session
+	Begun time.Time     // set by the vault
+	// End breaks it off. It is called from any goroutine, maybe more than once,
+	// and must return soon.
+	End func()
+}
+
+// OpenStream is what operating may know of a stream.
+type OpenStream struct {
+	Name         Name // its session's
+	Site         string
+	User, Tenant string
+	Kind, Path   string
+	Begun        time.Time
+}
+
+// streams are those that are open, by session.
+type streams struct {
+	mu       sync.Mutex
+	sessions map[Name]*streaming
+	watching bool
+}
+
+// streaming is a session with open streams.
+type streaming struct {
+	handle       handle
+	user, tenant string
+	expires      time.Time // the absolute end; it never moves
+	open         map[*Stream]struct{}
+}
+
+// Stream notes that a stream was opened for a session, until closed is called.
+// The stream is ended when the session is, wherever that happens, and counts
+// as use of the session as long as it is open.
+func (v *Vault) Stream(site string, ticket Ticket, session *Session, stream *Stream) (closed func()) {
+	stream.Begun = v.now()
+	v.streams.mu.Lock()
+	defer v.streams.mu.Unlock()
+	if v.streams.sessions == nil {
+		v.streams.sessions = map[Name]*streaming{}
+	}
+	known := v.streams.sessions[session.Name]
+	if known == nil {
+		known = &streaming{
+			handle: handle{ticket: ticket, name: session.Name, site: site}, user: session.User, tenant: session.Tenant,
+			expires: session.Expires, open: map[*Stream]struct{}{},
+		}
+		v.streams.sessions[session.Name] = known
+	}
+	known.open[stream] = struct{}{}
+	if !v.streams.watching {
+		v.streams.watching = true
+		go v.watchStreams()
+	}
+	return func() { v.streams.closed(known, stream) }
+}
+
+// Streams lists the open streams of this process.
+func (v *Vault) Streams() []OpenStream {
+	v.streams.mu.Lock()
+	defer v.streams.mu.Unlock()
+	var list []OpenStream
+	for name, known := range v.streams.sessions {
+		for stream := range known.open {
+			list = append(list, OpenStream{
+				Name: name, Site: known.handle.site, User: known.user, Tenant: known.tenant,
+				Kind: stream.Kind, Path: stream.Path, Begun: stream.Begun,
+			})
+		}
+	}
+	return list
+}
+
+func (s *streams) closed(known *streaming, stream *Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(known.open, stream)
+	if name := known.handle.name; len(known.open) == 0 && s.sessions[name] == known {
+		delete(s.sessions, name)
+	}
+}
+
+// end ends the streams of a session.
+func (s *streams) end(name Name) { s.endThose(name, func(*Stream) bool { return true }) }
+
+func (s *streams) endThose(name Name, chosen func(*Stream) bool) {
+	s.mu.Lock()
+	var over []*Stream
+	if known := s.sessions[name]; known != nil {
+		for stream := range known.open {
+			if chosen(stream) {
+				over = append(over, stream)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, stream := range over {
+		stream.End()
+	}
+}
+
+// endAll ends all streams there are.
+func (s *streams) endAll() {
+	for _, known := range s.snapshot() {
+		s.end(known.handle.name)
+	}
+}
+
+// snapshot lists the sessions that have streams open.
+func (s *streams) snapshot() []*streaming {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*streaming, 0, len(s.sessions))
+	for _, known := range s.sessions {
+		list = append(list, known)
+	}
+	return list
+}
+
+// idle tells the watcher to go where there is nothing to watch.
+func (s *streams) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions) == 0 {
+		s.watching = false
+	}
+	return !s.watching
+}
+
+// watchStreams looks at the sessions of open streams for as long as there are
+// any. A sign-out in this process ends streams at once, without it.
+func (v *Vault) watchStreams() {
+	ticker := time.NewTicker(streamLook)
+	defer ticker.Stop()
+	slots := make(chan struct{}, maxStreamLooks)
+	for !v.streams.idle() {
+		<-ticker.C
+		v.endOverdue()
+		var round sync.WaitGroup
+		for _, known := range v.streams.snapshot() {
+			slots <- struct{}{}
+			round.Go(func() {
+				defer func() { <-slots }()
+				v.lookAfter(known.handle)
+			})
+		}
+		round.Wait()
+	}
+}
+
+// endOverdue ends the streams whose time is up, whatever the store says.
+func (v *Vault) endOverdue() {
+	now := v.now()
+	for _, known := range v.streams.snapshot() {
+		v.streams.endThose(known.handle.name, func(s *Stream) bool {
+			return !now.Before(known.expires) || s.Most > 0 && now.Sub(s.Begun) >= s.Most
+		})
+	}
+}
+
+// lookAfter ends the streams of a session that is over, and notes that one that
+// is not is in use. A store that does not answer ends nothing.
+func (v *Vault) lookAfter(h handle) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	r, err := v.load(ctx, h)
+	switch now := v.now(); {
+	case errors.Is(err, ErrAbsent), err == nil && r.ended != "":
+		v.streams.end(h.name)
+	case err != nil:
+	case v.isOver(r, now):
+		v.streams.end(h.name)
+		v.end(ctx, h, EndExpired)
+	default:
+		v.keep(h, r, now)
+		v.touch(ctx, h, r, now)
+	}
+}

@@ -74,10 +74,11 @@ type Handler struct {
 	// "osc" of a reverse proxy. Default: request.
 	Inject string `json:"inject,omitempty"`
 
-	gate    *gate.Gate
-	app     *App
-	outside caddyhttp.MatcherSets
-	hasJobs bool
+	gate     *gate.Gate
+	app      *App
+	outside  caddyhttp.MatcherSets
+	hasJobs  bool
+	discreet discreet
 }
 
 // CaddyModule returns the module's id.
@@ -114,6 +115,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),
 		InPlace:            h.Inject == injectRequest,
 	})
+	h.discreet = newDiscreet(ctx, tokenHeaders)
 	h.warnOfInjection(log)
 	return nil
 }
@@ -184,12 +186,13 @@ func checkPublicURL(raw string) (string, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	// The access log has the query, and the callback's holds the authorization
-	// code. The gate writes a line of its own about it, without.
-	if _, original := originalTarget(r); h.gate.IsCallback(original.Path) {
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	}
 	blankPlaceholders(r)
+	_, original := originalTarget(r)
+	if isCallback := h.gate.IsCallback(original.Path); h.discreet.holdsSecret(r, isCallback) {
+		return h.discreet.serve(w, r, isCallback, func(w http.ResponseWriter, r *http.Request) error {
+			return h.gate.ServeHTTP(w, r, next)
+		})
+	}
 	return h.gate.ServeHTTP(w, r, next)
 }
 

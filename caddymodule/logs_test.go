@@ -98,6 +98,9 @@ func TestDebugLogsHoldNoToken(t *testing.T) {
 	w.app.server.Close()
 	wantStatus(t, b.asks("GET", g.local()+"/gone"), http.StatusBadGateway)
 	g.browser().asks("GET", g.local()+"/", "Accept:", "Sec-Fetch-Mode:")
+	const brought = "brought-along-by-a-client"
+	b.asks("GET", g.local()+"/gone", "X-Pat-Jwt: Bearer "+brought)
+	g.browser().asks("GET", g.local()+"/api", "X-Pat-Jwt: Bearer "+brought, "X-Jwt: "+brought, "X-Osc-Job: "+brought)
 
 	logged := ""
 	for _, name := range []string{"log", "log.access"} {
@@ -107,17 +110,17 @@ func TestDebugLogsHoldNoToken(t *testing.T) {
 		}
 		logged += string(raw)
 	}
-	for _, want := range []string{`"user_id":"alice"`, `"reason":"no_session"`, "signed in", "upstream roundtrip", "/truncated", "/gone", "aborting with incomplete response"} {
+	for _, want := range []string{`"user_id":"alice"`, `"reason":"no_session"`, "signed in", `"uri":"/auth/callback?REDACTED"`, "upstream roundtrip", "/truncated", "/gone", "aborting with incomplete response"} {
 		if !strings.Contains(logged, want) {
 			t.Errorf("the logs say nothing of %s", want)
 		}
 	}
 	signature := token[strings.LastIndexByte(token, '.')+1:]
 	for _, line := range strings.Split(logged, "\n") {
-		if strings.Contains(line, signature) || strings.Contains(line, "osc_rt_") || strings.Contains(line, "code_verifier") {
+		if strings.Contains(line, signature) || strings.Contains(line, "osc_rt_") || strings.Contains(line, "code_verifier") || strings.Contains(line, brought) {
 			t.Errorf("a token in the log: %s", line)
 		}
-		if strings.Contains(line, `"uri":"/auth/callback?`) { // Go's client, unlike browsers, names it as Referer too
+		if strings.Contains(line, `"uri":"/auth/callback?code`) { // Go's client, unlike browsers, names it as Referer too
 			t.Errorf("a callback in the log, with its authorization code: %s", line)
 		}
 	}

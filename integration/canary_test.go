@@ -21,6 +21,7 @@ const (
 	verifier     kind = "code verifier"
 	clientSecret kind = "client secret"
 	cookie       kind = "cookie of the gateway"
+	jobHandle    kind = "handle of a job"
 	planted      kind = "planted value"
 )
 

@@ -123,12 +123,7 @@ http://localhost:%s {
 // kill ends a gateway without a word.
 func (c *chaos) kill(i int) {
 	c.t.Helper()
-	g := c.gateways[i]
-	if err := g.cmd.Process.Kill(); err != nil {
-		c.t.Error(err)
-	}
-	<-g.exited
-	g.cmd = nil
+	c.gateways[i].kill()
 	c.doors[i].CloseIdleConnections()
 }
 

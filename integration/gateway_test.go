@@ -235,6 +235,16 @@ func (g *gateway) stop() {
 	g.cmd = nil
 }
 
+// kill ends the gateway without a word.
+func (g *gateway) kill() {
+	g.t.Helper()
+	if err := g.cmd.Process.Kill(); err != nil {
+		g.t.Error(err)
+	}
+	<-g.exited
+	g.cmd = nil
+}
+
 // checkArguments looks for secrets in what everybody on the machine can read
 // of the process.
 func (g *gateway) checkArguments() {

@@ -44,20 +44,21 @@ func newWorld(t testing.TB, s setup) *world {
 	w.gateway = newGateway(t, c, s.env...)
 	t.Cleanup(func() {
 		w.osc.Close() // whatever still hangs
-		c.absent(t, "what the app was sent", w.app.bytes(), accessToken)
+		c.absent(t, "what the app was sent", w.app.bytes(), accessToken, jobHandle)
 	})
 	w.configure(s.global, s.site)
 	w.gateway.start()
 	return w
 }
 
-// configure writes the Caddyfile. In site, {upstream} stands for the app.
+// configure writes the Caddyfile. In site, {upstream} stands for the app, in
+// global {osc} for OSC.
 func (w *world) configure(global, site string) {
 	w.t.Helper()
 	if site == "" {
 		site = usualSite
 	}
-	w.gateway.configure("\t\tissuer "+w.osc.URL+"\n"+global, w.withUpstream(site))
+	w.gateway.configure("\t\tissuer "+w.osc.URL+"\n"+strings.ReplaceAll(global, "{osc}", w.osc.URL), w.withUpstream(site))
 }
 
 // visitor is a new browser.

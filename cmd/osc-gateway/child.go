@@ -21,11 +21,11 @@ const appStartTimeout = 2 * time.Minute
 
 // runApp runs the app, tells when its port answers, hands signals on to it,
 // and ends as it ends.
-func runApp(command []string, upstream string) (int, error) {
+func runApp(command []string, upstream, jobs string) (int, error) {
 	address := dialAddress(upstream)
 	child := exec.Command(command[0], command[1:]...)
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
-	child.Env = appEnvironment(os.Environ(), address)
+	child.Env = appEnvironment(os.Environ(), address, jobs)
 	if err := child.Start(); err != nil {
 		return caddy.ExitCodeFailedStartup, fmt.Errorf("starting the app: %w", err)
 	}
@@ -91,14 +91,17 @@ func dialAddress(upstream string) string {
 // token of whoever deployed the app: with it, a request without a user's token
 // would act as the owner.
 var withheld = []string{
-	"OSC_ACCESS_TOKEN", "OSC_CLIENT_SECRET", "CLIENT_SECRET", "OSC_GATEWAY_CLIENT_SECRET", "OSC_GATEWAY_KEY", "OSC_GATEWAY_STORE",
+	"OSC_ACCESS_TOKEN", "OSC_CLIENT_SECRET", "CLIENT_SECRET", "OSC_GATEWAY_CLIENT_SECRET", "OSC_GATEWAY_KEY", "OSC_GATEWAY_JOB_KEY", "OSC_GATEWAY_STORE",
 	"CONFIG_API_KEY",
 }
 
+// jobsURL tells the app where it trades the handles of jobs.
+const jobsURL = "OSC_GATEWAY_JOBS_URL"
+
 // appEnvironment is the gateway's own less its secrets, with PORT set to the
 // app's.
-func appEnvironment(environment []string, address string) []string {
-	out := make([]string, 0, len(environment)+1)
+func appEnvironment(environment []string, address, jobs string) []string {
+	out := make([]string, 0, len(environment)+2)
 next:
 	for _, entry := range environment {
 		name, _, _ := strings.Cut(entry, "=")
@@ -114,6 +117,9 @@ next:
 	}
 	if _, port, err := net.SplitHostPort(address); err == nil {
 		out = append(out, "PORT="+port)
+	}
+	if jobs != "" {
+		out = append(out, jobsURL+"=http://"+jobs+"/token")
 	}
 	return out
 }

@@ -26,6 +26,10 @@ func (c *configuration) add(option, line string) {
 	c.lines, c.from = append(c.lines, line), append(c.from, option)
 }
 
+// gracePeriod is how long an answer that goes on may hold up the end of the
+// process. Caddy's own default is for ever.
+const gracePeriod = "10s"
+
 // logLevel is the option by which demo keeps its terminal readable.
 const logLevel = "log-level"
 
@@ -42,6 +46,7 @@ func configure(values given) (*configuration, error) {
 	c.add("", "{")
 	c.add("", "\tadmin off")
 	c.add("", "\tpersist_config off")
+	c.add("", "\tgrace_period "+gracePeriod)
 	if level := values[logLevel]; len(level) > 0 {
 		c.add("", "\tlog {\n\t\tlevel "+level[0]+"\n\t}")
 	}
@@ -71,7 +76,22 @@ func configure(values given) (*configuration, error) {
 		c.add("tenant", "\t\trequired {\n\t\t\ttenants "+quoteAll(tenants)+"\n\t\t}")
 	}
 	c.add("", "\t}\n}")
+	if at := jobsAddress(values); at != "" {
+		c.add("jobs-from", "http://"+at+" {\n\tosc_jobs\n}")
+	}
 	return c, nil
+}
+
+// jobsAddress is where handles of jobs are traded; "" where there are none.
+func jobsAddress(values given) string {
+	switch {
+	case len(values["jobs"]) == 0:
+		return ""
+	case len(values["jobs-from"]) > 0:
+		return values["jobs-from"][0]
+	default:
+		return "127.0.0.1:9900"
+	}
 }
 
 // addSiteOption adds an option's line. Workspaces to let in are those of every

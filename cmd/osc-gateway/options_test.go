@@ -13,7 +13,7 @@ import (
 var examples = map[string]string{
 	"to": ":3000", "from": ":8099", "public": "/assets/*", "optional": "/", "api": "/api/*", "required": "/studio/*", "tenant": "acme",
 	"public-url": "https://app.example.com", "endpoints": "/signin", "token-header": "X-Token raw", "service": "eyevinn-intercom-manager",
-	"identity-headers": "off", "cross-origin": "https://other.example.com", "cookie": "my_session", "same-site": "strict",
+	"identity-headers": "off", "cross-origin": "https://other.example.com", "cookie": "my_session", "streams": "30m", "passthrough": "on", "jobs": "12h", "jobs-from": "127.0.0.1:9901", "job-key": "nor here", "same-site": "strict",
 	"environment": "stage", "issuer": "https://app.example.org", "token-service": "https://token.example.org",
 	"catalog": "https://catalog.example.org", "client-id": "osc_123", "client-secret": "hush", "client-name": "My app",
 	"store": "memory 7", "key": "not read here", "idle-timeout": "1h", "session-lifetime": "2d", "trusted-proxies": "private_ranges",
@@ -153,9 +153,9 @@ func TestWhereItListens(t *testing.T) {
 
 func TestTheAppsEnvironmentHasNoSecretOfTheGateways(t *testing.T) {
 	got := appEnvironment([]string{
-		"HOME=/home/a", "PORT=8080", "OSC_ACCESS_TOKEN=x", "osc_gateway_key=x", "CLIENT_SECRET=x", "OSC_GATEWAY_STORE=redis://:x@h", "OSC_CLIENT_ID=y",
-	}, "localhost:3000")
-	if want := "HOME=/home/a OSC_CLIENT_ID=y PORT=3000"; strings.Join(got, " ") != want {
+		"HOME=/home/a", "PORT=8080", "OSC_ACCESS_TOKEN=x", "osc_gateway_key=x", "OSC_GATEWAY_JOB_KEY=x", "CLIENT_SECRET=x", "OSC_GATEWAY_STORE=redis://:x@h", "OSC_CLIENT_ID=y",
+	}, "localhost:3000", "127.0.0.1:9900")
+	if want := "HOME=/home/a OSC_CLIENT_ID=y PORT=3000 OSC_GATEWAY_JOBS_URL=http://127.0.0.1:9900/token"; strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -28,7 +28,8 @@ the options mean is in the Caddyfile reference: each is a line there.
 
 After -- comes a command to run as the app: it is started with PORT set, the
 gateway waits for its port, passes signals on to it and ends with its status.
-OSC_ACCESS_TOKEN and the gateway's secrets are not in its environment.
+OSC_ACCESS_TOKEN and the gateway's secrets are not in its environment. With
+--jobs, OSC_GATEWAY_JOBS_URL is where it trades the handles of jobs.
 
 	osc-gateway proxy --to :3000 --public '/assets/*' --api '/api/*' -- npm start
 `,
@@ -58,7 +59,7 @@ func runProxy(flags caddycmd.Flags) (int, error) {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	if len(command) > 0 {
-		return runApp(command, upstreams(values["to"])[0])
+		return runApp(command, upstreams(values["to"])[0], jobsAddress(values))
 	}
 	select {}
 }

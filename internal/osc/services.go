@@ -52,7 +52,7 @@ type subscription struct{ tenant, service string }
 
 type serviceToken struct {
 	token secret.String
-	tried time.Time // when an exchange was last thought of
+	tried time.Time // when it was last replaced because an instance refused it
 	until time.Time
 }
 
@@ -90,6 +90,9 @@ func (s *Services) other(ctx context.Context, session *tokens.Session, service s
 		if err != nil {
 			return nil, err
 		}
+		if !refused.IsEmpty() {
+			fresh.tried = s.provider.now()
+		}
 		s.known.Put(key, fresh)
 		return fresh, nil
 	})
@@ -107,8 +110,8 @@ func (s *Services) other(ctx context.Context, session *tokens.Session, service s
 const renewEvery = time.Minute
 
 // Renew is Token for a session whose token of a service an instance refused: it
-// exchanges again, unless there is another one by now or the one refused is too
-// new for that to help.
+// exchanges again, unless there is another one by now or that was tried a moment
+// ago.
 func (s *Services) Renew(ctx context.Context, session *tokens.Session, service string, refused secret.String) (secret.String, error) {
 	key := serviceKey{session.Name, service}
 	if known, there := s.known.Get(key); there && known.token.Equal(refused) {
@@ -174,7 +177,7 @@ func (s *Services) parse(body []byte, service string) (serviceToken, error) {
 	if lifetime <= 0 {
 		return serviceToken{}, errors.New("token has expired")
 	}
-	return serviceToken{token: secret.New(token), tried: now, until: now.Add(lifetime - min(serviceMargin, lifetime/5))}, nil
+	return serviceToken{token: secret.New(token), until: now.Add(lifetime - min(serviceMargin, lifetime/5))}, nil
 }
 
 // subscribe makes sure that the workspace subscribes to the service.

@@ -67,13 +67,16 @@ func (v *Vault) renewOnce(ctx context.Context, h handle, r *record, refused secr
 	}
 }
 
-// mayRenew limits what one process does; that the token is old enough holds for
-// all replicas together.
+// mayRenew limits what one process does; what isRenewable says holds for all
+// replicas together.
 func (v *Vault) mayRenew(name Name, r *record, refused secret.String, now time.Time) bool {
 	last, before := v.renewed.Get(name)
 	return isRenewable(r, refused, now) && (!before || now.Sub(last) >= renewEvery || now.Before(last))
 }
 
+// isRenewable tells whether the session still has the token that was refused,
+// and that is not one it was refreshed to a moment ago.
 func isRenewable(r *record, refused secret.String, now time.Time) bool {
-	return r.access.Equal(refused) && !r.refresh.IsEmpty() && now.Sub(r.tokenIssued) >= renewEvery
+	return r.access.Equal(refused) && !r.refresh.IsEmpty() &&
+		(r.tokenIssued.Equal(r.created) || now.Sub(r.tokenIssued) >= renewEvery)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/Eyevinn/osc-gateway/internal/gate"
 	"github.com/Eyevinn/osc-gateway/internal/osc"
 	"github.com/Eyevinn/osc-gateway/internal/secret"
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
@@ -86,6 +87,7 @@ type App struct {
 	settings *settings
 	runtime  *runtime
 	safe     *safe
+	explain  func(*Handler, gate.Decision) // nil but for osc-gateway explain
 	poolKey  string
 	holds    bool // a reference to the runtime
 	log      *slog.Logger

@@ -186,6 +186,9 @@ func checkPublicURL(raw string) (string, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.app.explain != nil {
+		h.app.explain(h, h.gate.Decide(r))
+	}
 	blankPlaceholders(r)
 	_, original := originalTarget(r)
 	if isCallback := h.gate.IsCallback(original.Path); h.discreet.holdsSecret(r, isCallback) {

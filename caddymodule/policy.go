@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -157,6 +158,7 @@ func (h *Handler) provisionRoutes(ctx caddy.Context) (*gate.Table, []string, err
 	if err != nil {
 		return nil, nil, err
 	}
+	otherwise.Name = "required, since no line matches"
 	fields := []string{otherwise.Token.Name}
 	h.hasJobs = otherwise.Jobs > 0
 	table := gate.NewTable(otherwise, len(h.MatcherSetsRaw) > 0)
@@ -168,7 +170,7 @@ func (h *Handler) provisionRoutes(ctx caddy.Context) (*gate.Table, []string, err
 		if err != nil {
 			return nil, nil, err
 		}
-		public.Outside = true
+		public.Outside, public.Name = true, "public, outside of the directive's own matcher"
 		table.Add(func(r *http.Request) (bool, error) {
 			inside, err := h.outside.AnyMatchWithError(r)
 			return !inside && err == nil, err
@@ -190,6 +192,7 @@ func (h *Handler) provisionRoutes(ctx caddy.Context) (*gate.Table, []string, err
 
 func (p *Policy) provision(ctx caddy.Context, site RouteOptions) (*gate.Route, error) {
 	mode, known := modes[p.Mode]
+	name := nameOf(p.Mode, p.MatcherSetsRaw) // before they are loaded
 	if !known {
 		return nil, fmt.Errorf("mode %q: must be public, optional, required or api", p.Mode)
 	}
@@ -209,7 +212,28 @@ func (p *Policy) provision(ctx caddy.Context, site RouteOptions) (*gate.Route, e
 	if p.matchers, err = loadMatchers(ctx, p, "MatcherSetsRaw"); err != nil {
 		return nil, err
 	}
-	return p.RouteOptions.over(site).route(mode, tenants)
+	route, err := p.RouteOptions.over(site).route(mode, tenants)
+	if err != nil {
+		return nil, err
+	}
+	route.Name = name
+	return route, nil
+}
+
+// nameOf is a policy's line in a Caddyfile, near enough.
+func nameOf(mode string, matchers caddyhttp.RawMatcherSets) string {
+	name := mode
+	for _, set := range matchers {
+		for id, raw := range set {
+			var paths []string
+			if id == "path" && json.Unmarshal(raw, &paths) == nil {
+				name += " " + strings.Join(paths, " ")
+			} else {
+				name += " " + id + " " + string(raw)
+			}
+		}
+	}
+	return name
 }
 
 // loadMatchers loads the matchers a field holds; none matches everything.

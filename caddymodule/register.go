@@ -10,6 +10,7 @@ func init() {
 	caddy.RegisterModule(Handler{})
 	caddy.RegisterModule(Transport{})
 	caddy.RegisterModule(Jobs{})
+	caddy.RegisterModule(recordingTransport{})
 	caddy.RegisterModule(MemoryStore{})
 	caddy.RegisterModule(FileStore{})
 	caddy.RegisterModule(RedisStore{})

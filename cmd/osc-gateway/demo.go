@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/Eyevinn/osc-gateway/internal/simulator"
 )
 
 func init() {
@@ -32,7 +34,7 @@ the address to open. Nothing leaves this machine and nothing is kept.
 
 func runDemo(flags caddycmd.Flags) (int, error) {
 	caddy.TrapSignals()
-	osc, err := startSimulator(freeAddress(flags.String("osc")), "")
+	osc, err := startSimulator(freeAddress(flags.String("osc")), simulator.Config{})
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}

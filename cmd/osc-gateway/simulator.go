@@ -48,7 +48,7 @@ It is for development only: anybody can sign in as anybody.
 func runSimulator(flags caddycmd.Flags) (int, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	running, err := startSimulator(flags.String("listen"), flags.String("issuer"))
+	running, err := startSimulator(flags.String("listen"), simulator.Config{Issuer: flags.String("issuer")})
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
@@ -73,15 +73,15 @@ type runningSimulator struct {
 }
 
 // startSimulator starts one; with no issuer it is where it listens.
-func startSimulator(listen, issuer string) (*runningSimulator, error) {
+func startSimulator(listen string, config simulator.Config) (*runningSimulator, error) {
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
-	if issuer == "" {
-		issuer = "http://" + listener.Addr().String()
+	if config.Issuer == "" {
+		config.Issuer = "http://" + listener.Addr().String()
 	}
-	s := &runningSimulator{issuer: issuer, osc: simulator.New(simulator.Config{Issuer: issuer}), failed: make(chan error, 1)}
+	s := &runningSimulator{issuer: config.Issuer, osc: simulator.New(config), failed: make(chan error, 1)}
 	s.server = &http.Server{Handler: s.osc, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

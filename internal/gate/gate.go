@@ -140,18 +140,16 @@ func New(cfg Config) *Gate {
 // ServeHTTP lets a request through to next, answers it, or refuses it. Errors
 // are those of next, untouched.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
-	requestURI, original := g.cfg.Original(r)
-	if isOddTarget(r, requestURI, original) || isOddTarget(r, "", r.URL) {
+	sent, decided := asSent(r), g.Decide(r)
+	switch {
+	case decided.Odd:
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: oddTargetStatus(r)})
+	case decided.serve != nil:
+		return decided.serve(w, sent)
+	case decided.Err != nil:
+		return g.refuse(w, r, refusal{reason: pages.BadRequest, cause: decided.Err})
 	}
-	sent := asSent(r)
-	if serve := g.endpoint(original.Path); serve != nil {
-		return serve(w, sent)
-	}
-	route, err := g.route(r)
-	if err != nil {
-		return g.refuse(w, r, refusal{reason: pages.BadRequest, cause: err})
-	}
+	route := decided.Route
 	if route.Mode == Public {
 		g.cfg.Observer.Request(route.Mode.String(), outcomePassed)
 		return g.pass(w, r, next, route, nil)

@@ -29,6 +29,9 @@ func (m Mode) Protected() bool { return m >= Required }
 
 // Route is what is asked on a route, and what the upstream gets there.
 type Route struct {
+	// Name is the route's line in the configuration, as far as people need it to
+	// find it again.
+	Name    string
 	Mode    Mode
 	Tenants []string    // those let in; none named: all
 	Token   TokenHeader // how the token is sent
@@ -134,29 +137,31 @@ func (t *Table) Route(r *http.Request) (*Route, bool, error) {
 func (t *Table) Strictest() int { return t.strictest }
 
 // route judges a request by the strictest route that any reading of its path
-// is on. The path as it stands is looked at last, so that what matchers leave
-// behind in placeholders is of it.
-func (g *Gate) route(r *http.Request) (*Route, error) {
+// is on, and says which reading that is, "" for the path as it stands. That is
+// looked at last, so that what matchers leave behind in placeholders is of it.
+func (g *Gate) route(r *http.Request) (strictest *Route, because string, err error) {
 	own, _, err := g.cfg.Routes.Route(r)
 	if err != nil || own.strictness() >= g.cfg.Routes.Strictest() && len(own.Tenants) == 0 {
-		return own, err
+		return own, "", err
 	}
-	strictest := own
+	strictest = own
 	for _, reading := range readings(r.URL) {
 		other, named, err := g.cfg.Routes.Route(withPath(r, reading.path))
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		// A slash at the end makes a difference only where a route is named by
 		// it: "/app" is "/app/" to many, but "public /robots.txt" is meant.
 		if named || !reading.slashed {
-			strictest = stricter(strictest, other)
+			if found := stricter(strictest, other); found != strictest {
+				strictest, because = found, reading.path
+			}
 		}
 	}
 	if _, _, err := g.cfg.Routes.Route(r); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return strictest, nil
+	return strictest, because, nil
 }
 
 // stricter is the route that asks more; where both name tenants, one that asks

@@ -73,6 +73,17 @@ func crossUnsafe(r *http.Request, own string, allowed []string) Crossing {
 	return SameOrigin
 }
 
+// IsPreflight reports whether a browser asks, for a page of an allowed origin,
+// what that may send (Fetch §4.8, CORS-preflight). Browsers send no cookies with
+// it, so it can be answered for nobody alone.
+func IsPreflight(r *http.Request, allowed []string) bool {
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	origin, _ := single(r.Header["Origin"])
+	return isAllowed(origin, allowed)
+}
+
 // isWithheld reports whether the browser replaced the site's own origin by
 // "null" because the page that sent the request has a Referrer-Policy of
 // no-referrer, which much security middleware sets by default. Fetch does that

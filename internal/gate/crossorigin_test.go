@@ -100,3 +100,41 @@ func TestAForeignPostOnAPublicRouteCarriesNothing(t *testing.T) {
 		t.Errorf("the store was asked %d times for a public route", n)
 	}
 }
+
+func TestAPreflightReachesTheApplicationForAllowedOriginsAndForNobody(t *testing.T) {
+	preflight := func(from string) headers {
+		return headers{
+			"Origin": from, "Access-Control-Request-Method": "POST", "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors",
+			"X-Pat-Jwt": "Bearer EVIL", "Authorization": "Bearer EVIL", "X-Osc-User": "root",
+		}
+	}
+	for _, tt := range []struct {
+		name, method, target string
+		with                 headers
+		passes               bool
+	}{
+		{"of an allowed origin", "OPTIONS", "/friends/x", preflight("https://friend.example"), true},
+		{"of another origin", "OPTIONS", "/friends/x", preflight("https://evil.example"), false},
+		{"on a route that allows none", "OPTIONS", "/app/x", preflight("https://friend.example"), false},
+		{"that is none", "OPTIONS", "/friends/x", headers{"Origin": "https://friend.example"}, false},
+		{"by another method", "POST", "/friends/x", preflight("https://friend.example"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			a := r.serve(request(t, tt.method, tt.target, tt.with))
+			if a.passed != tt.passes || !tt.passes && a.Code != http.StatusUnauthorized {
+				t.Fatalf("passed %t, %d", a.passed, a.Code)
+			}
+			if !a.passed {
+				return
+			}
+			got := r.app.last().header
+			if got.Get("X-Pat-Jwt")+got.Get("Authorization")+got.Get("X-Osc-User") != "" || got.Get("Origin") == "" {
+				t.Errorf("%v", got)
+			}
+			if a.Header().Get("Access-Control-Allow-Origin") != "" {
+				t.Error("the gateway answered for the application")
+			}
+		})
+	}
+}

@@ -150,8 +150,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, cause: decided.Err})
 	}
 	route := decided.Route
-	if route.Mode == Public {
+	switch {
+	case route.Mode == Public:
 		g.cfg.Observer.Request(route.Mode.String(), outcomePassed)
+		return g.pass(w, r, next, route, nil)
+	case browser.IsPreflight(r, route.CrossOrigin):
+		g.cfg.Observer.Request(route.Mode.String(), outcomeAnonymous)
 		return g.pass(w, r, next, route, nil)
 	}
 	p, refused := g.admit(w, sent, route)

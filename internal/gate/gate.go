@@ -237,11 +237,12 @@ func (g *Gate) admitSession(w http.ResponseWriter, r *http.Request, p *passenger
 		return &refusal{reason: pages.CrossOrigin, challenge: p.route.Mode == Optional}
 	}
 	p.vault, p.ticket, p.realm = desk.vault, ticket, g.realm(site)
-	fresh := p.vault.Fresh
 	if wantsStream(r) {
-		fresh = p.vault.Lasting
+		p.Session, err = p.vault.Lasting(r.Context(), p.realm, ticket)
+	} else {
+		p.Session, err = p.vault.Fresh(r.Context(), p.realm, ticket)
 	}
-	if p.Session, err = fresh(r.Context(), p.realm, ticket); err != nil {
+	if err != nil {
 		return sessionRefusal(err)
 	}
 	if desk.jar.Rounds(r, site) > 0 { // the session came back: that was no round

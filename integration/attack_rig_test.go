@@ -46,6 +46,10 @@ func newAttackRig(t testing.TB, s attackSetup) *attackRig {
 	return a
 }
 
+// attackBlock is another block of global options, to be put at the end of the
+// gateway's own: it ends that, and what follows there ends this one.
+func attackBlock(name, lines string) string { return "\t}\n\t" + name + " {\n" + lines }
+
 // newAttackProxy is the gateway without a file, in front of the same: it
 // answers whatever host is asked for, as a site that visitors reach at origin.
 func newAttackProxy(t testing.TB, origin string, env ...string) *attackRig {

@@ -25,7 +25,7 @@ func attackCutAnswers(t *testing.T, a *attackRig) {
 		}
 		conn.Close()
 	}
-	eventually(t, "the cut is in the log", func() bool { return a.attackInOutput("aborting with incomplete response") })
+	eventually(t, "the cut is in the log", func() bool { return a.printed("aborting with incomplete response") })
 }
 
 func attackRedirects(t *testing.T, a *attackRig) {

@@ -32,7 +32,7 @@ func TestAttacksByTheNameOfAHostReachNothing(t *testing.T) {
 	whatever := newAttackProxy(t, origin)
 	for _, row := range attackHosts {
 		t.Run(row.name, func(t *testing.T) {
-			if got := named.send(t, row.request+attackPerson+attackEnd); !named.attackIsNobody(got) {
+			if got := named.send(t, row.request+attackPerson+attackEnd); !named.isNobody(got) {
 				named.checkHost(t, got)
 			}
 			whatever.checkHost(t, whatever.send(t, row.request+attackPerson+attackEnd))
@@ -46,9 +46,9 @@ func TestAttacksByTheNameOfAHostReachNothing(t *testing.T) {
 	}
 }
 
-// attackIsNobody tells whether the server has no site for the host that was
+// isNobody tells whether the server has no site for the host that was
 // asked for: it is not the gateway that says nothing then.
-func (a *attackRig) attackIsNobody(got answer) bool {
+func (a *attackRig) isNobody(got answer) bool {
 	return got.Status == http.StatusOK && got.Body == "" && got.Header["Set-Cookie"] == nil && got.Header["Location"] == nil
 }
 

@@ -85,14 +85,17 @@ func (a *attackRig) peak(t *testing.T) (bytes int) {
 
 func attackSecondTry(t *testing.T) {
 	a := newAttackRig(t, attackSetup{setup: setup{
-		site: "\tosc_proxy " + freeAddress(t) + " {upstream} {\n\t\tlb_policy first\n\t\tlb_try_duration 30s\n\t\tlb_try_interval 10ms\n\t}\n",
+		site: "\tosc_proxy " + freeAddress(t) + " {upstream} {\n\t\tlb_policy round_robin\n\t\tlb_try_duration 10s\n\t\tlb_try_interval 10ms\n\t}\n",
 	}})
 	a.signIn("/")
-	for range 3 {
+	for range 4 {
 		got, requests := a.send(t, attackSignedIn("GET", "/studio", "X-Pat-Jwt: Bearer forged\r\n")), a.upstream.take()
 		if got.Status != http.StatusOK || len(requests) != 1 || a.forwarded(t, requests) != 1 {
 			t.Errorf("%v, the app got %q", got, requests)
 		}
+	}
+	if !a.printed("connection refused") {
+		t.Error("nothing was tried twice")
 	}
 }
 

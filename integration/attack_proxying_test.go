@@ -37,9 +37,10 @@ func TestAttacksOnProxying(t *testing.T) {
 	a := newAttackAppRig(t, setup{})
 	for _, c := range attackProxying {
 		t.Run(c.name, func(t *testing.T) {
+			printed := len(a.gateway.output())
 			c.run(t, a)
 			a.alive(t)
-			a.canaries.absent(t, "the gateway's output", a.gateway.output())
+			a.canaries.absent(t, "the gateway's output", a.gateway.output()[printed:])
 		})
 	}
 }

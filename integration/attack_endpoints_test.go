@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -118,7 +117,8 @@ func attackConfiguration(t *testing.T, a *attackRig) {
 	}
 	told.tellsNothing(t, "/config/", got)
 
-	if got := a.send(t, attackRequest("POST", "/load", attackElsewhere+"Content-Type: application/json\r\n")+"Content-Length: 2\r\n\r\n{}"); got.Status != http.StatusUnauthorized {
+	load := attackRequest("POST", "/load", attackElsewhere+"Content-Type: application/json\r\n") + "Content-Length: 2\r\n\r\n{}"
+	if got := a.send(t, load); got.Status != http.StatusUnauthorized {
 		t.Errorf("a new configuration, from a visitor: %v", got)
 	}
 	attackWithoutAdmin(t)
@@ -142,28 +142,33 @@ func attackWithoutAdmin(t *testing.T) {
 	}
 }
 
-// attackAnswers are requests that the gateway answers in all of its ways.
+// attackAnswers are requests that the gateway answers itself, in all its ways.
 var attackAnswers = []string{
-	attackRequest("GET", "/studio", attackPerson),                                                // sent to sign in
-	attackRequest("GET", "/studio", "Accept: */*\r\n"),                                           // a problem document
-	attackRequest("POST", "/studio", attackCookie+attackElsewhere+"Content-Length: 0\r\n"),       // from elsewhere
-	attackRequest("POST", "/studio", attackCookie+attackElsewhere+attackPerson),                  // so by a person
-	attackRequest("GET", "/assets/%2e%2e/x", attackPerson),                                       // an odd target
-	attackRequest("GET", "/assets/%2e%2e/x", ""),                                                 // so by a program
-	attackRequest("GET", "/auth/signin", attackPerson),                                           // sign-ins
-	attackRequest("GET", "/auth/signin", "Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n"), // by an image
-	attackRequest("GET", "/auth/callback", attackPerson),                                         // without anything
-	attackRequest("GET", "/auth/callback?error=access_denied&state="+someState, attackPerson),    // of nobody's
-	attackRequest("DELETE", "/auth/callback", ""),                                                // a method there is not
-	attackRequest("GET", "/auth/signout", attackPerson+attackCookie),                             // the button
-	attackRequest("GET", "/auth/signed-out", attackPerson),                                       //
-	attackRequest("POST", "/auth/signout", attackOrigin+"Sec-Fetch-Site: same-origin\r\n"),       // of nobody
-	attackRequest("GET", "/auth/session", ""),                                                    // JSON
-	attackRequest("GET", "/auth/session", attackCookie),                                          //
-	attackRequest("OPTIONS", "/auth/session", attackElsewhere),                                   //
-	attackRequest("GET", "/auth/health", ""),                                                     //
-	attackRequest("GET", "/auth/health", "Early-Data: 1\r\n"),                                    // maybe a replay
-	attackRequest("HEAD", "/auth/signed-out", attackPerson),                                      // without a body
+	// Somebody signed out, from elsewhere, and with an odd target: a person each
+	// time, then a program.
+	attackRequest("GET", "/studio", attackPerson),
+	attackRequest("GET", "/studio", "Accept: */*\r\n"),
+	attackRequest("POST", "/studio", attackCookie+attackElsewhere+attackPerson),
+	attackRequest("POST", "/studio", attackCookie+attackElsewhere+"Content-Length: 0\r\n"),
+	attackRequest("GET", "/assets/%2e%2e/x", attackPerson),
+	attackRequest("GET", "/assets/%2e%2e/x", ""),
+	// Sign-ins and what is none.
+	attackRequest("GET", "/auth/signin", attackPerson),
+	attackRequest("GET", "/auth/signin", "Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n"),
+	attackRequest("GET", "/auth/callback", attackPerson),
+	attackRequest("GET", "/auth/callback?error=access_denied&state="+someState, attackPerson),
+	attackRequest("DELETE", "/auth/callback", ""),
+	// Signing out, which nobody does here.
+	attackRequest("GET", "/auth/signout", attackPerson+attackCookie),
+	attackRequest("POST", "/auth/signout", attackOrigin+"Sec-Fetch-Site: same-origin\r\n"),
+	attackRequest("GET", "/auth/signed-out", attackPerson),
+	attackRequest("HEAD", "/auth/signed-out", attackPerson),
+	// What programs ask.
+	attackRequest("GET", "/auth/session", ""),
+	attackRequest("GET", "/auth/session", attackCookie),
+	attackRequest("OPTIONS", "/auth/session", attackElsewhere),
+	attackRequest("GET", "/auth/health", ""),
+	attackRequest("GET", "/auth/health", "Early-Data: 1\r\n"),
 }
 
 func attackAnswerHeaders(t *testing.T, a *attackRig) {
@@ -181,15 +186,8 @@ func attackAnswerHeaders(t *testing.T, a *attackRig) {
 		if !strings.HasPrefix(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: Content-Security-Policy is %q", request, policy)
 		}
-		kind := "application/problem+json"
-		switch {
-		case strings.HasPrefix(got.Body, "<!doctype html"), strings.HasPrefix(got.Body, "<!DOCTYPE html"):
-			kind = "text/html; charset=utf-8"
-		case strings.Contains(request, "/auth/session") && got.Status == http.StatusOK, strings.Contains(request, "/auth/health") && got.Status == http.StatusOK:
-			kind = "application/json"
-		}
-		if got.Body != "" && got.Header.Get("Content-Type") != kind {
-			t.Errorf("%s: Content-Type is %q", request, got.Header["Content-Type"])
+		if kind := got.Header.Get("Content-Type"); got.Body != "" && kind != attackKind(got) {
+			t.Errorf("%s: Content-Type is %q", request, kind)
 		}
 		if strings.Contains(got.Body, "<script") || strings.Contains(got.Body, "elsewhere.example") {
 			t.Errorf("%s: the page says what it was told:\n%s", request, got.Body)
@@ -200,11 +198,24 @@ func attackAnswerHeaders(t *testing.T, a *attackRig) {
 	}
 }
 
+// attackKind is what an answer's body is.
+func attackKind(got answer) string {
+	switch {
+	case strings.HasPrefix(got.Body, "<"):
+		return "text/html; charset=utf-8"
+	case strings.Contains(got.Body, `"reason"`):
+		return "application/problem+json"
+	default:
+		return "application/json"
+	}
+}
+
 func attackFrames(t *testing.T, a *attackRig) {
+	const framed = "Accept: text/html\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: "
 	before := a.osc.Counters()
 	for _, kind := range []string{"iframe", "frame", "object", "embed", "image", "empty"} {
 		for _, path := range []string{"/auth/signin", "/studio"} {
-			got := a.send(t, attackRequest("GET", path, "Accept: text/html\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: "+kind+"\r\n")+attackEnd)
+			got := a.send(t, attackRequest("GET", path, framed+kind+"\r\n")+attackEnd)
 			if got.Status/100 != 4 || got.Header["Location"] != nil || got.Header["Set-Cookie"] != nil {
 				t.Errorf("%s, in an %s: %v %v", path, kind, got, got.Header)
 			}
@@ -216,27 +227,4 @@ func attackFrames(t *testing.T, a *attackRig) {
 	if now := a.osc.Counters(); now.Registrations != before.Registrations || now.Authorizations != before.Authorizations {
 		t.Error("a sign-in was started")
 	}
-}
-
-// attackMute is a provider that takes connections and never says a word.
-func attackMute(t *testing.T, address string) {
-	var listener net.Listener
-	eventually(t, "the address is free", func() (ok bool) {
-		var err error
-		listener, err = net.Listen("tcp", address)
-		return err == nil
-	})
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				io.Copy(io.Discard, conn)
-			}()
-		}
-	}()
 }

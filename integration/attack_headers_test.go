@@ -82,8 +82,10 @@ var attackHeaders = []attackHeader{
 	{name: "HS-024 a route that writes it as Go does", path: "/canonical", lines: attackCookie + "X-Pat-Jwt: Bearer forged\r\n", gains: attackToken},
 	{name: "HS-025 two in one", lines: attackCookie + "X-Pat-Jwt: Bearer forged, Bearer forged2\r\n", gains: attackToken},
 	{name: "HS-029 trailers in two spellings", path: "/assets/a.js", gains: attackNoToken,
-		body: "Transfer-Encoding: chunked\r\nTrailer: x_pat_jwt, X-Pat-Jwt\r\n\r\n1\r\na\r\n0\r\nx_pat_jwt: Bearer forged\r\nX-Pat-Jwt: Bearer forged\r\n\r\n"},
-	{name: "HS-031 the fields of other tokens", lines: attackCookie + "x-jwt: Bearer forged\r\nX_Jwt: Bearer forged\r\nAuthorization: Bearer forged\r\n", gains: attackToken},
+		body: "Transfer-Encoding: chunked\r\nTrailer: x_pat_jwt, X-Pat-Jwt\r\n\r\n" +
+			"1\r\na\r\n0\r\nx_pat_jwt: Bearer forged\r\nX-Pat-Jwt: Bearer forged\r\n\r\n"},
+	{name: "HS-031 the fields of other tokens", gains: attackToken,
+		lines: attackCookie + "x-jwt: Bearer forged\r\nX_Jwt: Bearer forged\r\nAuthorization: Bearer forged\r\n"},
 	{name: "HS-032 a service token's cookie", gains: attackToken,
 		lines: "Cookie: eyevinn-x.sat=Bearer%20forged; osc_session={session}; own=yes\r\n"},
 }

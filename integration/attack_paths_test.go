@@ -95,7 +95,8 @@ var attackPaths = []attackPath{
 	{name: "PA-029 an escape that is none", policies: attackPublicPart, fate: attackOdd, requests: attackGets("/studio/x%zz", "/assets/%")},
 	{name: "PA-030 dots below the callback", policies: attackPublicPart, fate: attackOdd, requests: attackGets("/auth/callback/..%2f..%2fstudio/x")},
 	{name: "PA-031 the callback at the end of a path", policies: attackPublicPart, fate: attackAsked, requests: attackGets("/studio/x/auth/callback?code=a&state=b")},
-	{name: "PA-032 a path that begins like the callback", policies: attackPublicPart, fate: attackAsked, requests: attackGets("/auth/callbackfoo?code=a&state=b", "/auth/callback/?code=a&state=b")},
+	{name: "PA-032 a path that begins like the callback", policies: attackPublicPart, fate: attackAsked,
+		requests: attackGets("/auth/callbackfoo?code=a&state=b", "/auth/callback/?code=a&state=b")},
 	{name: "PA-033 another path in a header", policies: attackPublicPart, fate: attackAsked, requests: attackWith(
 		"X-Forwarded-Uri: /assets/", "X-Original-URL: /assets/", "X-Rewrite-URL: /assets/", "X-Forwarded-Prefix: /assets",
 		"X-Forwarded-Path: /assets/", "X-Original-URI: /assets/", "Forwarded: path=/assets",
@@ -156,7 +157,7 @@ func (a *attackRig) checkPath(t *testing.T, row attackPath, request string, pers
 	requests := a.upstream.take()
 	tokens := a.forwarded(t, requests)
 	if row.fate == attackPassed {
-		if got.Status != http.StatusOK || len(requests) != 1 || tokens == 1 != row.signedIn || !strings.HasPrefix(requests[0], "GET "+row.uri+" ") {
+		if got.Status != http.StatusOK || len(requests) != 1 || (tokens == 1) != row.signedIn || !strings.HasPrefix(requests[0], "GET "+row.uri+" ") {
 			t.Errorf("%s: %v, %d tokens, the app got %q", request, got, tokens, requests)
 		}
 		return

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -158,4 +160,27 @@ func attackSetCookies(got answer) string {
 		pairs = append(pairs, pair)
 	}
 	return strings.Join(pairs, "; ")
+}
+
+// attackMute is a provider that takes connections and never says a word.
+func attackMute(t *testing.T, address string) {
+	var listener net.Listener
+	eventually(t, "the address is free", func() (ok bool) {
+		var err error
+		listener, err = net.Listen("tcp", address)
+		return err == nil
+	})
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
 }

@@ -78,7 +78,7 @@ func (d *discreet) serve(w http.ResponseWriter, r *http.Request, isCallback bool
 	line.recorder = caddyhttp.NewResponseRecorder(w, nil, nil)
 	defer line.write() // also when the client is gone, which panics
 	if err := next(line.recorder, r); err != nil {
-		line.fail(err)
+		line.fail(r, err)
 	}
 	return nil
 }
@@ -92,23 +92,46 @@ type accessLine struct {
 	begun    time.Time
 }
 
-// fail answers an error as Caddy does where nobody handles errors.
-func (l *accessLine) fail(err error) {
+// fail handles an error as a server does: by the site's own error routes if it
+// has some, else with the status alone.
+func (l *accessLine) fail(r *http.Request, err error) {
 	status := http.StatusInternalServerError
 	var failure caddyhttp.HandlerError
 	if errors.As(err, &failure) && failure.StatusCode != 0 {
 		status = failure.StatusCode
 	}
+	handled := l.server.Errors != nil && len(l.server.Errors.Routes) > 0
 	level := zapcore.DebugLevel
-	if status >= http.StatusInternalServerError {
+	if !handled && status >= http.StatusInternalServerError {
 		level = zapcore.ErrorLevel
 	}
 	if entry := l.log.failed.Check(level, err.Error()); entry != nil {
 		entry.Write(l.loggable(), zap.Int("status", status), zap.Duration("duration", time.Since(l.begun)))
 	}
-	if l.recorder.Status() == 0 {
+	if handled {
+		l.handle(r, err, status)
+	} else {
 		l.recorder.WriteHeader(status)
 	}
+}
+
+// handle runs the error routes, for the request as it was asked.
+func (l *accessLine) handle(r *http.Request, err error, status int) {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		r.Method, r.RequestURI, *r.URL = original.Method, original.RequestURI, *original.URL
+	}
+	unhandled := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(status)
+		return nil
+	})
+	again := l.server.Errors.Routes.Compile(unhandled).ServeHTTP(l.recorder, l.server.Errors.WithError(r, err))
+	if again == nil {
+		return
+	}
+	if entry := l.log.failed.Check(zapcore.ErrorLevel, "error handling handler error"); entry != nil {
+		entry.Write(l.loggable(), zap.NamedError("error", again), zap.NamedError("first_error", err))
+	}
+	l.recorder.WriteHeader(status)
 }
 
 func (l *accessLine) loggable() zap.Field {

@@ -231,3 +231,25 @@ func TestALongTargetIsJudgedQuickly(t *testing.T) {
 		}
 	}
 }
+
+func TestASlashAtTheEndCountsWhereAnEarlierLineNamesIt(t *testing.T) {
+	exactly := func(path string) func(*http.Request) (bool, error) {
+		return func(r *http.Request) (bool, error) { return r.URL.Path == path, nil }
+	}
+	below := func(r *http.Request) (bool, error) { return strings.HasPrefix(r.URL.Path, "/app/"), nil }
+	all := func(*http.Request) (bool, error) { return true, nil }
+	table := gate.NewTable(&gate.Route{Mode: gate.Required, Token: patHeader}, false)
+	table.Add(exactly("/app/health"), &gate.Route{Mode: gate.Public})
+	table.Add(below, &gate.Route{Mode: gate.Required, Token: patHeader})
+	table.Add(exactly("/app/health/"), &gate.Route{Mode: gate.Public}) // no request gets here
+	table.Add(all, &gate.Route{Mode: gate.Public})
+	r := newRig(t, func(_ *rig, cfg *gate.Config) { cfg.Routes = table })
+	for target, open := range map[string]bool{
+		"/app/health": true, "/app/health?x=1": true, "/other": true, "/other/": true,
+		"/app": false, "/app/": false, "/app/health/": false, "/app%2fhealth/": false, "/app;/health/": false, "/app/x": false, "/%61pp": false, "/app;x": false,
+	} {
+		if a := r.serve(request(t, "GET", target, bare)); a.passed != open {
+			t.Errorf("%s: passed %v, %d", target, a.passed, a.Code)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package gate
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -119,19 +120,32 @@ func readings(u *url.URL) []reading {
 		}
 		return at
 	}
-	decoded := u.EscapedPath()
-	for range maxDecodings + 1 {
+	for _, decoded := range decodings(u.EscapedPath()) {
 		for _, path := range spellings(decoded) {
 			at := add(path, noSlash)
 			if slashed := strings.TrimSuffix(path, "/") + "/"; slashed != path {
 				add(slashed, at)
 			}
 		}
-		once := browser.DecodeOnce(decoded)
-		if once == decoded {
-			break
+	}
+	return out
+}
+
+// decodings are a path as often decoded as an upstream might. Servlets drop
+// parameters first: what looks like a slash in them is none.
+func decodings(path string) []string {
+	out := []string{path}
+	begin := 0
+	for range maxDecodings {
+		end := len(out)
+		for _, path := range out[begin:end] {
+			for _, decoded := range [...]string{browser.DecodeOnce(path), browser.DecodeOnce(withoutParameters(path))} {
+				if !slices.Contains(out, decoded) {
+					out = append(out, decoded)
+				}
+			}
 		}
-		decoded = once
+		begin = end
 	}
 	return out
 }

@@ -98,7 +98,15 @@ var oddTargets = []struct {
 	{"the part itself where only what is below is named", "GET", "/app", protectedBelow, false},
 	{"a dot at the part's end", "GET", "/app./x", protectedPart, false},
 	{"a space at the part's end", "GET", "/app%20/x", protectedPart, false},
+	{"an encoded slash in parameters after an encoded letter", "GET", "/%61pp;%2fx", protectedExactly, false},
+	{"the same, encoded twice", "GET", "/%2561pp;%252fx", protectedExactly, false},
 	{"several habits at once", "GET", "/;/%41PP.;x//y", protectedPart, false},
+}
+
+func protectedExactly() *gate.Table {
+	table := gate.NewTable(&gate.Route{Mode: gate.Public}, false)
+	table.Add(func(r *http.Request) (bool, error) { return r.URL.Path == "/app", nil }, &gate.Route{Mode: gate.Required, Token: patHeader})
+	return table
 }
 
 func protectedAll() *gate.Table {
@@ -221,7 +229,7 @@ func TestEveryMethodIsProtected(t *testing.T) {
 
 func TestALongTargetIsJudgedQuickly(t *testing.T) {
 	r := newRig(t, func(_ *rig, cfg *gate.Config) { cfg.Routes = protectedPart() })
-	for _, unit := range []string{"../", ";", "%25", "a;b/", "//", `%5c`, ". ", "%2e/", "%ef%bc%8e"} {
+	for _, unit := range []string{"../", ";", "%25", "a;b/", "//", `%5c`, ". ", "%2e/", "%ef%bc%8e", "%2541;%252f%255c/. /"} {
 		target := "/x" + strings.ReplaceAll(strings.Repeat(unit, 40_000/len(unit)), " ", "%20")
 		req := request(t, "GET", target, bare)
 		begun := time.Now()

@@ -25,12 +25,18 @@ var habits = []func(string) string{
 }
 
 // Readings are all readings of a path: decoded up to twice, under every
-// combination of habits.
+// combination of habits. Parameters may be gone before the decoding, as in
+// servlets, or after it.
 func Readings(path string) []string {
 	var all set
+	starts := []string{path}
 	for range maxDecodings + 1 {
-		var level set
-		level.add(path)
+		var level, next set
+		for _, start := range starts {
+			level.add(start)
+			next.add(unescape(start))
+			next.add(unescape(withoutParameters(start)))
+		}
 		for _, habit := range habits {
 			for _, read := range level.list {
 				level.add(habit(read))
@@ -39,7 +45,7 @@ func Readings(path string) []string {
 		for _, read := range level.list {
 			all.add(read)
 		}
-		path = unescape(path)
+		starts = next.list
 	}
 	return all.list
 }

@@ -253,7 +253,7 @@ var oddReadings = []string{
 	"//studio/x", "/%2fstudio/x", "/studio//x", "/studio./x", "/studio%20/x", "/studio..%20/x", "/STUDIO/x", "/studio/x%3f.css", "/studio/x%23.css",
 	"/studio/x;.css", "/studio/x%3b.css", "/api/x;a=.css", "/api/x%00.css", "/studio/%2500.css", "/healthz/../studio/x", "/healthz;/../studio/x",
 	"/Drafts/1;x", "/Drafts/1%3bx", "/Drafts/1%20", "/Drafts/1.", "/Drafts//1", "/Drafts%2f1", "/Drafts/1%2f", "/Drafts/%31", "/Drafts/%2531", "/Drafts/1;.css",
-	"/rooms/1;x", "/rooms/1%20", "/rooms/%31", "/rooms/%2531", "/rooms%2f1", "/rooms%5c1", "/ROOMS/1", "/rooms/1.", "//rooms/1", "/;/rooms/1", "/rooms;/1", "/rooms/%31;%2fq", "/rooms/%31;%252fq", "/rooms/%2531;%252fq", "/Drafts/%31;%2f.css",
+	"/rooms/1;x", "/rooms/1%253bx", "/rooms/1%3fx", "/rooms/1%2523", "/rooms/1%20", "/rooms/%31", "/rooms/%2531", "/rooms%2f1", "/rooms%5c1", "/ROOMS/1", "/rooms/1.", "//rooms/1", "/;/rooms/1", "/rooms;/1", "/rooms/%31;%2fq", "/rooms/%31;%252fq", "/rooms/%2531;%252fq", "/Drafts/%31;%2f.css",
 	"/files/open;/x", "/files/open/..;/x", "/files/open%2fx", "/files/open.%2fx", "/files%2fopen/x", "/files%2fx", "/FILES/x", "/%66iles/open/x", "/files;/x",
 	"/secret;", "/secret/", "/secret.", "/secret%20", "/secret%2f", "/%73ecret", "/%2573ecret", "/Secret", "//secret", "/secret%3f", "/secret%3fx",
 	"/secret/about;/x", "/secret/about%2fx", "/secret%2fabout", "/maybe;x", "/m%61ybe", "/;maybe", "/", "//", "/;", "/.", "/%2e", "/%2f", "*",

@@ -15,6 +15,7 @@ const maxDecodings = 2
 // which they commonly do it.
 var habits = []func(string) string{
 	cutAtNUL,
+	cutAtQuery,
 	backslashesAsSlashes,
 	withoutParameters,
 	collapse,
@@ -68,6 +69,14 @@ func (s *set) add(path string) {
 
 func cutAtNUL(path string) string {
 	path, _, _ = strings.Cut(path, "\x00")
+	return path
+}
+
+// cutAtQuery is for upstreams that decode before they look for the query.
+func cutAtQuery(path string) string {
+	if end := strings.IndexAny(path, "?#"); end >= 0 {
+		return path[:end]
+	}
 	return path
 }
 

@@ -24,6 +24,9 @@ func TestReadings(t *testing.T) {
 		"/a. ./b..":          "/a/b",
 		"/./%20/a":           "/a",
 		"/a%00.css":          "/a",
+		"/a%3f.css":          "/a",
+		"/a%2523.css":        "/a",
+		"/a%62;%2fx":         "/ab",
 		"/%41;%2fx%2f..%5cB": "/a/b",
 	} {
 		if readings := oracle.Readings(path); !slices.Contains(readings, want) || !slices.Contains(readings, path) {

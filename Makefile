@@ -41,7 +41,7 @@ run: build ## Run the gateway with Caddyfile.example
 	$(BINARY) run --config Caddyfile.example
 
 .PHONY: test
-test: format-check ## Run every test; installs Chromium, Redis, Node.js if missing
+test: format-check ## Run every test; installs Chromium, Redis, nginx, Node.js if missing
 	scripts/setup-tests $(MAKE) --no-print-directory vet test-all
 
 .PHONY: test-all

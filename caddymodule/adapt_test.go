@@ -95,7 +95,7 @@ func silence() *caddy.Logging {
 }
 
 // adapt turns a Caddyfile into indented JSON, as `osc-gateway adapt` does.
-func adapt(t *testing.T, text string) (string, error) {
+func adapt(t testing.TB, text string) (string, error) {
 	t.Helper()
 	if want := formatted(text); strings.TrimSpace(want) != strings.TrimSpace(text) {
 		t.Errorf("the Caddyfile is not formatted; it should be\n%s", want)
@@ -114,7 +114,7 @@ func adapt(t *testing.T, text string) (string, error) {
 func formatted(text string) string { return string(caddyfile.Format([]byte(text))) }
 
 // config reads Caddy's JSON, strictly.
-func config(t *testing.T, text string) *caddy.Config {
+func config(t testing.TB, text string) *caddy.Config {
 	t.Helper()
 	cfg := new(caddy.Config)
 	if err := caddy.StrictUnmarshalJSON([]byte(text), cfg); err != nil {

@@ -28,11 +28,11 @@ func (l *loaded) load(text string) error {
 
 func (l *loaded) adapted(text string) *caddy.Config {
 	l.Helper()
-	adapted, err := adapt(l.T, text)
+	adapted, err := adapt(l.TB, text)
 	if err != nil {
 		l.Fatal(err)
 	}
-	cfg := config(l.T, adapted)
+	cfg := config(l.TB, adapted)
 	cfg.Admin = &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: new(bool)}}
 	cfg.StorageRaw = fileStorage(l.storage)
 	if cfg.Logging == nil {

@@ -139,7 +139,7 @@ func TestASitesLogSaysOnceThatTheTokenIsOnTheRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "log")
 			t.Setenv("LOG", log)
-			w.T = t
+			w.TB = t
 			w.serve("{\n\tlog {\n\t\toutput file {$LOG}\n\t}\n\tosc_auth {\n\t\tissuer {$OSC}\n\t}\n}\n\nhttp://localhost {\n\t" + c.site + "\n}")
 			raw, err := os.ReadFile(log)
 			if err != nil {

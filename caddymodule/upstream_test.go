@@ -20,7 +20,7 @@ type app struct {
 	answer http.HandlerFunc
 }
 
-func newApp(t *testing.T) *app {
+func newApp(t testing.TB) *app {
 	a := &app{answer: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the app, "+r.URL.Path) }}
 	a.server = httptest.NewUnstartedServer(a)
 	a.server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -56,7 +56,7 @@ func (a *app) requests() []*http.Request {
 }
 
 // one is the only request since the last call.
-func (a *app) one(t *testing.T) *http.Request {
+func (a *app) one(t testing.TB) *http.Request {
 	t.Helper()
 	asked := a.requests()
 	if len(asked) != 1 {
@@ -67,7 +67,7 @@ func (a *app) one(t *testing.T) *http.Request {
 
 // wantToken fails unless a request has one field of that name, with alice's
 // access token after the prefix.
-func wantToken(t *testing.T, r *http.Request, field, prefix string) {
+func wantToken(t testing.TB, r *http.Request, field, prefix string) {
 	t.Helper()
 	values := r.Header.Values(field)
 	if len(values) != 1 {

@@ -34,17 +34,17 @@ func TestMain(m *testing.M) {
 // A world has an OSC and an app to put the gateway between. Caddyfiles name
 // them as {$OSC} and {$APP}.
 type world struct {
-	*testing.T
+	testing.TB
 	sim *simulator.Server
 	osc *httptest.Server
 	app *app
 }
 
 // newWorld makes a world in which alice signs in, and consents, by herself.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir()) // Caddy's data directory
-	w := &world{T: t, app: newApp(t)}
+	w := &world{TB: t, app: newApp(t)}
 	w.sim = simulator.New(simulator.Config{Knobs: simulator.Knobs{
 		Authorize: simulator.AuthorizeKnobs{AutoUser: "alice", AutoApprove: true},
 	}})
@@ -70,7 +70,7 @@ func (w *world) serveTLS(text string) *gateway { w.Helper(); return w.gateway(te
 
 func (w *world) gateway(text string, overTLS bool) *gateway {
 	w.Helper()
-	server := provision(w.T, text)
+	server := provision(w.TB, text)
 	g := &gateway{world: w, server: httptest.NewUnstartedServer(server)}
 	g.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if overTLS {
@@ -84,7 +84,7 @@ func (w *world) gateway(text string, overTLS bool) *gateway {
 
 // provision adapts and provisions a Caddyfile, with a storage of its own, and
 // gives the runtime back at the end of the test.
-func provision(t *testing.T, text string) *caddyhttp.Server {
+func provision(t testing.TB, text string) *caddyhttp.Server {
 	t.Helper()
 	adapted, err := adapt(t, text)
 	if err != nil {

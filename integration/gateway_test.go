@@ -28,6 +28,8 @@ type gateway struct {
 	dir      string // everything it can write to
 	config   string // the Caddyfile
 	env      []string
+	options  string // further global options
+	sites    string // further sites
 	tap      *tap
 	cmd      *exec.Cmd
 	exited   chan struct{}
@@ -65,6 +67,7 @@ func (g *gateway) configure(global, site string) {
 	debug
 	admin unix/`+g.admin()+`
 	default_bind 127.0.0.1
+`+g.options+`
 	osc_auth {
 `+global+`
 	}
@@ -73,7 +76,7 @@ http://localhost:`+port+` {
 	log
 `+site+`
 }
-`)
+`+g.sites)
 }
 
 // admin is where the admin API listens.

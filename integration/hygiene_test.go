@@ -35,34 +35,63 @@ var bodies = map[string]string{
 	" in a surprise": "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-pat-jwt: Bearer forged\r\nX-Osc-Tenant: forged\r\n\r\n",
 }
 
+// falseClaims are field lines by which clients say that their request is another
+// one, or comes from somewhere else.
+var falseClaims = map[string]string{
+	"another method":           "X-HTTP-Method-Override: forged\r\n",
+	"another method, spelled":  "X_Method_Override: forged\r\n",
+	"another address":          "X-Real-IP: forged\r\n",
+	"another address, at last": "Forwarded: for=forged\r\n",
+	"another target":           "X-Original-URL: /forged\r\n",
+	"another prefix":           "X-Forwarded-Prefix: /forged\r\n",
+}
+
 func TestTheAppReadsOnTheWireOnlyWhatTheGatewayWrote(t *testing.T) {
 	t.Parallel()
 	upstream := newRawApp(t)
-	w := newWorld(t, setup{site: "\tosc_proxy " + upstream.listener.Addr().String() + " {\n\t\tpublic /assets/*\n\t\toptional /maybe\n\t}\n"})
+	w := newWorld(t, setup{site: forgedSite(upstream.address())})
+	forgeAll(t, w, upstream.take)
+}
+
+// forgedSite has a route of each kind in front of an upstream.
+func forgedSite(upstream string) string {
+	return "\tosc_proxy " + upstream + " {\n\t\tpublic /assets/*\n\t\toptional /maybe\n\t}\n"
+}
+
+// forgeAll sends every forgery, in every body and on every route, as somebody
+// who is signed in; take returns the requests that the upstream got since the
+// last time.
+func forgeAll(t *testing.T, w *world, take func() []string) {
+	t.Helper()
 	w.quickly()
 	v := w.visitor()
 	v.signIn("/")
-	upstream.take()
+	take()
 	for name, lines := range forgeries {
 		for how, body := range bodies {
 			for path, signedIn := range map[string]bool{"/studio": true, "/maybe": true, "/assets/a.js": false} {
 				t.Run(name+how+path, func(t *testing.T) {
-					status := exchange(t, w.gateway.tap.listener.Addr().String(), fmt.Sprintf(
-						"POST %s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nCookie: osc_session=%s; own=yes\r\n%s%s",
-						path, strings.TrimPrefix(v.base, "http://"), v.base, v.session(), lines, body))
-					checkWire(t, w, upstream, status, signedIn)
+					checkWire(t, w, take, forge(t, w, v, path, lines+body), signedIn)
 				})
 			}
 		}
 	}
+	for name, lines := range falseClaims {
+		t.Run(name, func(t *testing.T) { checkWire(t, w, take, forge(t, w, v, "/studio", lines+"\r\n"), true) })
+	}
 }
 
-func checkWire(t *testing.T, w *world, upstream *rawApp, status int, signedIn bool) {
+// forge sends a visitor's request with these lines and body.
+func forge(t *testing.T, w *world, v *visitor, path, rest string) (status int) {
 	t.Helper()
-	requests := upstream.take()
-	if status == http.StatusBadRequest && len(requests) == 0 {
-		return // refused altogether
-	}
+	return exchange(t, w.gateway.tap.listener.Addr().String(), fmt.Sprintf(
+		"POST %s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nCookie: osc_session=%s; own=yes\r\n%s",
+		path, strings.TrimPrefix(v.base, "http://"), v.base, v.session(), rest))
+}
+
+func checkWire(t *testing.T, w *world, take func() []string, status int, signedIn bool) {
+	t.Helper()
+	requests := take()
 	if status != http.StatusOK || len(requests) != 1 {
 		t.Fatalf("status %d, %d requests", status, len(requests))
 	}
@@ -79,6 +108,9 @@ func checkWire(t *testing.T, w *world, upstream *rawApp, status int, signedIn bo
 		}
 		if token := fields["x-pat-jwt"]; len(token) != 1 || !w.canaries.knows(accessToken, strings.TrimPrefix(token[0], "Bearer ")) {
 			t.Errorf("x-pat-jwt is %q", token)
+		}
+		if user, tenant := fields["x-osc-user"], fields["x-osc-tenant"]; strings.Join(user, ",") != "alice" || strings.Join(tenant, ",") != "acme" {
+			t.Errorf("the app was told user %q, tenant %q", user, tenant)
 		}
 	}
 	for _, name := range []string{"x-pat-jwt", "x-osc-user", "x-osc-tenant"} {
@@ -100,7 +132,7 @@ func checkWire(t *testing.T, w *world, upstream *rawApp, status int, signedIn bo
 func TestATargetThatReadsInTwoWaysNeverGetsTheLaxerPolicy(t *testing.T) {
 	t.Parallel()
 	upstream := newRawApp(t)
-	w := newWorld(t, setup{site: "\tosc_proxy " + upstream.listener.Addr().String() + " {\n\t\tpublic /assets/*\n\t}\n"})
+	w := newWorld(t, setup{site: "\tosc_proxy " + upstream.address() + " {\n\t\tpublic /assets/*\n\t}\n"})
 	for _, target := range []string{
 		"/assets/../studio", "/assets/%2e%2e/studio", "/assets/..%2fstudio", "/assets/%252e%252e/studio", `/assets/..\studio`,
 		"/assets/%5c../studio", "/assets/..;/studio", "/assets/.%2e;x=1/studio", "/assets/%c0%ae%c0%ae/studio", "/assets/./../studio",

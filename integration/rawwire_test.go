@@ -41,6 +41,8 @@ func newRawApp(t testing.TB) *rawApp {
 	return a
 }
 
+func (a *rawApp) address() string { return a.listener.Addr().String() }
+
 // serve answers one request per connection.
 func (a *rawApp) serve(conn net.Conn) {
 	defer conn.Close()

@@ -108,7 +108,7 @@ func TestAWorkspaceIsChosenAtTheProvider(t *testing.T) {
 func TestAWebSocketCarriesTheTokenFromTheSiteItselfOnly(t *testing.T) {
 	t.Parallel()
 	upstream := newRawApp(t)
-	w := newWorld(t, setup{site: "\tosc_proxy " + upstream.listener.Addr().String() + "\n"})
+	w := newWorld(t, setup{site: "\tosc_proxy " + upstream.address() + "\n"})
 	w.quickly()
 	v := w.visitor()
 	v.signIn("/")

@@ -22,6 +22,8 @@ type setup struct {
 	global  string // lines of the global osc_auth block
 	site    string // the site's block; default: osc_proxy and the usual policies
 	env     []string
+	options string // further global options
+	sites   string // further sites
 	oscDown bool
 }
 
@@ -42,6 +44,7 @@ func newWorld(t testing.TB, s setup) *world {
 		w.osc.up()
 	}
 	w.gateway = newGateway(t, c, s.env...)
+	w.gateway.options, w.gateway.sites = s.options, s.sites
 	t.Cleanup(func() {
 		w.osc.Close() // whatever still hangs
 		c.absent(t, "what the app was sent", w.app.bytes(), accessToken, jobHandle)

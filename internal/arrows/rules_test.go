@@ -39,6 +39,9 @@ var mayImport = map[string][]string{
 	// The contract of tokens.Store as a test suite, which every store runs.
 	"internal/tokens/tokenstest": {"internal/tokens", "internal/secret"},
 
+	// An oracle that shared code with what it judges would agree with it.
+	"internal/gate/oracle": {},
+
 	// Black boxes: they see the built binary, as a user does.
 	"integration/...": {"internal/simulator"},
 	"bench/...":       {"internal/simulator"},
@@ -47,7 +50,7 @@ var mayImport = map[string][]string{
 
 // onlyTestsImport are packages whose importers are tests, beside those mayImport
 // lists them for.
-var onlyTestsImport = []string{"internal/simulator", "internal/tokens/tokenstest"}
+var onlyTestsImport = []string{"internal/simulator", "internal/tokens/tokenstest", "internal/gate/oracle"}
 
 // strictTests are packages whose tests have no more freedom than their
 // production code. Tests elsewhere may import any internal package: what they

@@ -2,99 +2,12 @@ package gate_test
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/Eyevinn/osc-gateway/internal/gate"
+	"github.com/Eyevinn/osc-gateway/internal/gate/oracle"
 )
-
-// The oracle says in which ways an upstream may read a path. It shares nothing
-// with the gate: whatever it finds in protected space must not pass as public.
-
-// habits are what upstreams do to a path after decoding it, in the order in
-// which they commonly do it.
-var habits = []func(string) string{
-	func(path string) string { path, _, _ = strings.Cut(path, "\x00"); return path },
-	func(path string) string { return strings.ReplaceAll(path, `\`, "/") },
-	func(path string) string {
-		return each(path, func(s string) string { s, _, _ = strings.Cut(s, ";"); return s })
-	},
-	collapse,
-	withoutDots,
-	strings.ToLower,
-	func(path string) string {
-		return each(path, func(s string) string { return strings.TrimRight(s, ". ") })
-	},
-	collapse, // what the habits before left empty
-}
-
-func each(path string, change func(string) string) string {
-	parts := strings.Split(path, "/")
-	for i := range parts {
-		parts[i] = change(parts[i])
-	}
-	return strings.Join(parts, "/")
-}
-
-func collapse(path string) string {
-	var out strings.Builder
-	for i := range len(path) {
-		if path[i] != '/' || i == 0 || path[i-1] != '/' {
-			out.WriteByte(path[i])
-		}
-	}
-	return out.String()
-}
-
-func withoutDots(path string) string {
-	var kept []string
-	for _, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
-		switch {
-		case part == ".":
-		case part == ".." && len(kept) > 0:
-			kept = kept[:len(kept)-1]
-		case part != "..":
-			kept = append(kept, part)
-		}
-	}
-	return "/" + strings.Join(kept, "/")
-}
-
-// unescape decodes once and leaves a stray percent sign alone.
-func unescape(path string) string {
-	var out strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if decoded, err := url.PathUnescape(path[i : i+3]); err == nil {
-				out.WriteString(decoded)
-				i += 2
-				continue
-			}
-		}
-		out.WriteByte(path[i])
-	}
-	return out.String()
-}
-
-// interpretations are all readings of a path: decoded up to twice, under every
-// combination of habits.
-func interpretations(path string) map[string]bool {
-	all := map[string]bool{}
-	for range 3 {
-		for chosen := range 1 << len(habits) {
-			read := path
-			for i, habit := range habits {
-				if chosen&(1<<i) != 0 {
-					read = habit(read)
-				}
-			}
-			all[read] = true
-		}
-		path = unescape(path)
-	}
-	return all
-}
 
 // protectedSpace is what the fuzzed gate protects: without a session nothing
 // there may be reached. One path has capitals, and its matcher minds them.
@@ -140,7 +53,7 @@ func FuzzTarget(f *testing.F) {
 		if got := r.app.last().escapedPath; got != sent {
 			t.Errorf("%q was forwarded as %q", sent, got)
 		}
-		for read := range interpretations(sent) {
+		for _, read := range oracle.Readings(sent) {
 			if protectedSpace(read) {
 				t.Fatalf("%q passed as public, though an upstream may read it as %q", target, read)
 			}

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -86,13 +87,16 @@ func (h TokenHeader) field(token string) upstream.Field {
 
 // Routes says which route a request is on, as its path stands.
 type Routes interface {
-	// Route returns the first route that matches, and whether the configuration
-	// names it: the route of everything else is not named. An error means that a
-	// matcher failed, and nobody gets through.
-	Route(r *http.Request) (route *Route, named bool, err error)
+	// Route returns the first route that matches and its place among all, Unnamed
+	// where the configuration does not name it: the route of everything else. An
+	// error means that a matcher failed, and nobody gets through.
+	Route(r *http.Request) (route *Route, place int, err error)
 	// Strictest is the most that any route of the site asks.
 	Strictest() int
 }
+
+// Unnamed is the place of a route that the configuration does not name.
+const Unnamed = math.MaxInt
 
 // Table is a list of routes in the order they were written.
 type Table struct {
@@ -120,17 +124,22 @@ func (t *Table) Add(matches func(*http.Request) (bool, error), route *Route) {
 }
 
 // Route returns the first row's route that matches.
-func (t *Table) Route(r *http.Request) (*Route, bool, error) {
-	for _, row := range t.rows {
+func (t *Table) Route(r *http.Request) (*Route, int, error) {
+	for place, row := range t.rows {
 		matched, err := row.matches(r)
-		if err != nil {
-			return nil, false, err
-		}
-		if matched {
-			return row.route, true, nil
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case matched && row.route.Outside:
+			return row.route, Unnamed, nil
+		case matched:
+			return row.route, place, nil
 		}
 	}
-	return t.otherwise, t.named, nil
+	if t.named {
+		return t.otherwise, len(t.rows), nil
+	}
+	return t.otherwise, Unnamed, nil
 }
 
 // Strictest is the most that any route asks.
@@ -140,22 +149,25 @@ func (t *Table) Strictest() int { return t.strictest }
 // is on, and says which reading that is, "" for the path as it stands. That is
 // looked at last, so that what matchers leave behind in placeholders is of it.
 func (g *Gate) route(r *http.Request) (strictest *Route, because string, err error) {
-	own, _, err := g.cfg.Routes.Route(r)
+	own, place, err := g.cfg.Routes.Route(r)
 	if err != nil || own.strictness() >= g.cfg.Routes.Strictest() && len(own.Tenants) == 0 {
 		return own, "", err
 	}
 	strictest = own
-	for _, reading := range readings(r.URL) {
-		other, named, err := g.cfg.Routes.Route(withPath(r, reading.path))
+	all := readings(r.URL)
+	all[0].place = place
+	for i := range all[1:] {
+		reading := &all[i+1]
+		other, place, err := g.cfg.Routes.Route(withPath(r, reading.path))
 		if err != nil {
 			return nil, "", err
 		}
-		// A slash at the end makes a difference only where a route is named by
-		// it: "/app" is "/app/" to many, but "public /robots.txt" is meant.
-		if named || !reading.slashed {
-			if found := stricter(strictest, other); found != strictest {
-				strictest, because = found, reading.path
-			}
+		reading.place = place
+		if reading.slashOf != noSlash && place >= all[reading.slashOf].place {
+			continue
+		}
+		if found := stricter(strictest, other); found != strictest {
+			strictest, because = found, reading.path
 		}
 	}
 	if _, _, err := g.cfg.Routes.Route(r); err != nil {

@@ -3,6 +3,7 @@ package gate
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -92,33 +93,59 @@ func isASCII(s string) bool {
 
 // reading is a way a path may be read.
 type reading struct {
-	path    string
-	slashed bool // differs from another reading by the slash at its end
+	path string
+	// slashOf is the place of the reading that it is with a slash at its end;
+	// noSlash for one that is no other with a slash. "/app" is "/app/" to many
+	// upstreams, so whoever protects "/app/*" protects both; but who names "/app"
+	// in an earlier line, as "/robots.txt" or "*.css", means what they say.
+	slashOf int
+	place   int // of the route that it is on
 }
 
-// readings are the ways a path may be read besides as it stands. The common
-// case, a plain path, has one: with a slash at its end, since "/app" and
-// "/app/" are one place to many upstreams.
+const noSlash = -1
+
+// readings are the ways a path may be read, beginning with how it stands. The
+// common case, a plain path, has one more: with a slash at its end.
 func readings(u *url.URL) []reading {
-	seen := map[reading]bool{{u.Path, false}: true, {u.Path, true}: true}
-	var out []reading
-	add := func(path string, slashed bool) {
-		if r := (reading{path, slashed}); path != "" && !seen[r] {
-			seen[r] = true
-			out = append(out, r)
+	out := append(make([]reading, 0, 2), reading{path: u.Path, slashOf: noSlash})
+	seen := map[string]int{u.Path: 0} // and where in out
+	add := func(path string, slashOf int) int {
+		at, known := seen[path]
+		switch {
+		case !known:
+			at, seen[path] = len(out), len(out)
+			out = append(out, reading{path: path, slashOf: slashOf})
+		case slashOf == noSlash:
+			out[at].slashOf = noSlash
+		}
+		return at
+	}
+	for _, decoded := range decodings(u.EscapedPath()) {
+		for _, path := range spellings(decoded) {
+			at := add(path, noSlash)
+			if slashed := strings.TrimSuffix(path, "/") + "/"; slashed != path {
+				add(slashed, at)
+			}
 		}
 	}
-	decoded := u.EscapedPath()
-	for range maxDecodings + 1 {
-		for _, path := range spellings(decoded) {
-			add(path, false)
-			add(strings.TrimSuffix(path, "/")+"/", true)
+	return out
+}
+
+// decodings are a path as often decoded as an upstream might. Servlets drop
+// parameters first: what looks like a slash in them is none.
+func decodings(path string) []string {
+	out := []string{path}
+	begin := 0
+	for range maxDecodings {
+		end := len(out)
+		for _, path := range out[begin:end] {
+			for _, decoded := range [...]string{browser.DecodeOnce(path), browser.DecodeOnce(withoutParameters(path))} {
+				if !slices.Contains(out, decoded) {
+					out = append(out, decoded)
+				}
+			}
 		}
-		once := browser.DecodeOnce(decoded)
-		if once == decoded {
-			break
-		}
-		decoded = once
+		begin = end
 	}
 	return out
 }

@@ -98,7 +98,15 @@ var oddTargets = []struct {
 	{"the part itself where only what is below is named", "GET", "/app", protectedBelow, false},
 	{"a dot at the part's end", "GET", "/app./x", protectedPart, false},
 	{"a space at the part's end", "GET", "/app%20/x", protectedPart, false},
+	{"an encoded slash in parameters after an encoded letter", "GET", "/%61pp;%2fx", protectedExactly, false},
+	{"the same, encoded twice", "GET", "/%2561pp;%252fx", protectedExactly, false},
 	{"several habits at once", "GET", "/;/%41PP.;x//y", protectedPart, false},
+}
+
+func protectedExactly() *gate.Table {
+	table := gate.NewTable(&gate.Route{Mode: gate.Public}, false)
+	table.Add(func(r *http.Request) (bool, error) { return r.URL.Path == "/app", nil }, &gate.Route{Mode: gate.Required, Token: patHeader})
+	return table
 }
 
 func protectedAll() *gate.Table {
@@ -221,13 +229,35 @@ func TestEveryMethodIsProtected(t *testing.T) {
 
 func TestALongTargetIsJudgedQuickly(t *testing.T) {
 	r := newRig(t, func(_ *rig, cfg *gate.Config) { cfg.Routes = protectedPart() })
-	for _, unit := range []string{"../", ";", "%25", "a;b/", "//", `%5c`, ". ", "%2e/", "%ef%bc%8e"} {
+	for _, unit := range []string{"../", ";", "%25", "a;b/", "//", `%5c`, ". ", "%2e/", "%ef%bc%8e", "%2541;%252f%255c/. /"} {
 		target := "/x" + strings.ReplaceAll(strings.Repeat(unit, 40_000/len(unit)), " ", "%20")
 		req := request(t, "GET", target, bare)
 		begun := time.Now()
 		r.serve(req)
 		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("%q repeated takes %v", unit, took)
+		}
+	}
+}
+
+func TestASlashAtTheEndCountsWhereAnEarlierLineNamesIt(t *testing.T) {
+	exactly := func(path string) func(*http.Request) (bool, error) {
+		return func(r *http.Request) (bool, error) { return r.URL.Path == path, nil }
+	}
+	below := func(r *http.Request) (bool, error) { return strings.HasPrefix(r.URL.Path, "/app/"), nil }
+	all := func(*http.Request) (bool, error) { return true, nil }
+	table := gate.NewTable(&gate.Route{Mode: gate.Required, Token: patHeader}, false)
+	table.Add(exactly("/app/health"), &gate.Route{Mode: gate.Public})
+	table.Add(below, &gate.Route{Mode: gate.Required, Token: patHeader})
+	table.Add(exactly("/app/health/"), &gate.Route{Mode: gate.Public}) // no request gets here
+	table.Add(all, &gate.Route{Mode: gate.Public})
+	r := newRig(t, func(_ *rig, cfg *gate.Config) { cfg.Routes = table })
+	for target, open := range map[string]bool{
+		"/app/health": true, "/app/health?x=1": true, "/other": true, "/other/": true,
+		"/app": false, "/app/": false, "/app/health/": false, "/app%2fhealth/": false, "/app;/health/": false, "/app/x": false, "/%61pp": false, "/app;x": false,
+	} {
+		if a := r.serve(request(t, "GET", target, bare)); a.passed != open {
+			t.Errorf("%s: passed %v, %d", target, a.passed, a.Code)
 		}
 	}
 }

@@ -2,8 +2,9 @@ package tokens
 
 // What tests outside the package need of its inside.
 const (
-	LeaseTTL   = leaseTTL
-	MaxKeeping = maxKeeping
+	LeaseTTL       = leaseTTL
+	MaxKeeping     = maxKeeping
+	MaxStreamLooks = maxStreamLooks
 )
 
 // LeaseName is the name of the lease on refreshing a session.

@@ -32,7 +32,17 @@ func someTokens() tokens {
 
 func sameMeta(a, b meta) bool {
 	return a.user == b.user && a.tenant == b.tenant && a.ended == b.ended && a.created.Equal(b.created) && a.lastUsed.Equal(b.lastUsed) &&
-		a.tokenIssued.Equal(b.tokenIssued) && a.tokenExpires.Equal(b.tokenExpires) && a.expires.Equal(b.expires)
+		a.tokenIssued.Equal(b.tokenIssued) && a.tokenExpires.Equal(b.tokenExpires) && a.expires.Equal(b.expires) && sameJobs(a.jobs, b.jobs)
+}
+
+// sameJobs takes all that have no end for none.
+func sameJobs(a, b jobs) bool {
+	return a.until.IsZero() && b.until.IsZero() || a.until.Equal(b.until) && bytes.Equal(a.ticket, b.ticket)
+}
+
+func withJobs(m meta, ticket string) meta {
+	m.jobs = jobs{until: moment(600), ticket: []byte(ticket)}
+	return m
 }
 
 func sameTokens(a, b tokens) bool {
@@ -49,6 +59,10 @@ func TestWhatIsEncodedIsDecodedAgain(t *testing.T) {
 		"times before 1970":    {created: time.UnixMilli(-1), expires: time.UnixMilli(-1 << 40)},
 		"times far off":        {created: time.UnixMilli(math.MinInt64), expires: time.UnixMilli(math.MaxInt64)},
 		"an ended one":         {ended: EndRejected, user: "ada"},
+		"one with a job":       withJobs(aMeta(), "the sealed ticket"),
+		"a ticket of 300":      withJobs(aMeta(), long[:300]),
+		"a job and no ticket":  withJobs(aMeta(), ""),
+		"an ended one's job":   withJobs(meta{ended: EndRejected}, "x"),
 		"names in any bytes":   {user: "å\x00\xff\"", tenant: "\n"},
 		"a user of 16 KiB":     {user: long},
 		"a tenant of 127, 128": {user: long[:127], tenant: long[:128]},
@@ -95,6 +109,36 @@ func TestNothingShorterOrLongerIsDecoded(t *testing.T) {
 				t.Errorf("with a byte too many: error %v", err)
 			}
 		})
+	}
+}
+
+// Records of versions that knew no jobs end where these do without.
+func TestARecordFromBeforeThereWereJobsHasNone(t *testing.T) {
+	old := []byte("\x03ada\x04acme" + strings.Repeat("\x02", 5) + "\x00") // user, tenant, five times, no end
+	m, err := decodeMeta(old)
+	if err != nil || m.user != "ada" || m.tenant != "acme" || m.ended != "" || !m.expires.Equal(time.UnixMilli(1)) {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if !m.jobs.until.IsZero() || m.jobs.ticket != nil {
+		t.Errorf("jobs %+v", m.jobs)
+	}
+	if again := encodeMeta(&m); !bytes.Equal(again, old) {
+		t.Errorf("a record without jobs is written as %q, which older gateways can't read", again)
+	}
+}
+
+func TestJobsAreDecodedWholeOrNotAtAll(t *testing.T) {
+	m := withJobs(aMeta(), "the sealed ticket")
+	whole := encodeMeta(&m)
+	m.jobs = jobs{}
+	without := len(encodeMeta(&m))
+	for length := range whole {
+		if _, err := decodeMeta(whole[:length]); length != without && !errors.Is(err, errMalformed) {
+			t.Errorf("the first %d of %d bytes: error %v", length, len(whole), err)
+		}
+	}
+	if _, err := decodeMeta(append(bytes.Clone(whole), 0)); !errors.Is(err, errMalformed) {
+		t.Errorf("with a byte too many: error %v", err)
 	}
 }
 

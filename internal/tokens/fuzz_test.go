@@ -3,7 +3,9 @@ package tokens
 import (
 	"bytes"
 	"math/rand/v2"
+	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzOpenRecord gives the sealer bytes from a store that was tampered with.
@@ -45,9 +47,9 @@ func FuzzOpenRecord(f *testing.F) {
 // FuzzCodec decodes anything: what is taken must mean the same once written
 // again, and nothing panics.
 func FuzzCodec(f *testing.F) {
-	m, tk := aMeta(), someTokens()
+	m, tk, job := aMeta(), someTokens(), withJobs(aMeta(), "the sealed ticket")
 	for _, seed := range [][]byte{
-		nil, {0}, encodeMeta(&m), encodeTokens(&tk), encodeMeta(&meta{ended: EndExpired}), encodeTokens(&tokens{}),
+		nil, {0}, encodeMeta(&m), encodeMeta(&job), encodeTokens(&tk), encodeMeta(&meta{ended: EndExpired}), encodeTokens(&tokens{}),
 		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, {0x80, 0, 0, 0, 0, 0, 0, 0},
 	} {
 		f.Add(seed)
@@ -62,6 +64,38 @@ func FuzzCodec(f *testing.F) {
 			if again, err := decodeTokens(encodeTokens(&tk)); err != nil || !sameTokens(again, tk) {
 				t.Fatalf("tokens did not come back (%v)", err)
 			}
+		}
+	})
+}
+
+// FuzzJobHandle gives the vault handles from anybody. Those it made open to what
+// they were made for; no other opens, and nothing panics.
+func FuzzJobHandle(f *testing.F) {
+	v := aJobVault(f, 1)
+	genuine := map[string]string{} // to services
+	for _, service := range []string{"", "eyevinn-intercom-manager"} {
+		handle := aHandle(f, v, service, time.Hour)
+		genuine[handle] = service
+		f.Add(handle)
+		f.Add(handle[:len(handle)-1])
+		f.Add(handle + "A")
+	}
+	f.Add(aHandle(f, v, "", -time.Hour))
+	f.Add(aHandle(f, aJobVault(f, 2), "", time.Hour))
+	for _, seed := range []string{"", "oscjob1.", "oscjob1.AAAA", "oscjob2." + strings.Repeat("A", 200), "oscjob1." + strings.Repeat("A", 2000)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, handle string) {
+		job, err := v.OpenJob(handle)
+		service, ours := genuine[handle]
+		if ours != (err == nil) {
+			t.Fatalf("%q: ours is %t, error %v", handle, ours, err)
+		}
+		if ours && (job.Service != service || job.Site != aSite || job.Ticket.Name() != aTicket(1).Name()) {
+			t.Fatalf("%q opens to %+v", handle, job)
+		}
+		if !ours && !job.Ticket.IsZero() {
+			t.Fatalf("%q gives a ticket away", handle)
 		}
 	})
 }

@@ -58,7 +58,7 @@ func (v *Vault) Job(ctx context.Context, site string, ticket Ticket, service str
 		return secret.String{}, err
 	case r.ended != "":
 		return secret.String{}, &Ended{r.ended}
-	case r.jobs.until.IsZero():
+	case r.jobs.until.Before(earliest(now.Add(life), r.expires)):
 		return secret.String{}, &Unavailable{Part: PartStore, Err: errNoJobs}
 	}
 	v.keep(h, r, now)
@@ -115,7 +115,7 @@ type JobTicket struct {
 // OpenJob opens a handle. ErrAbsent where it is none, *Ended where its time is up.
 func (v *Vault) OpenJob(handle string) (JobTicket, error) {
 	encoded, found := strings.CutPrefix(handle, handlePrefix)
-	if !found || len(handle) > maxHandle {
+	if !found || len(handle) > maxHandle || strings.ContainsAny(encoded, "\r\n") { // base64 would skip these
 		return JobTicket{}, ErrAbsent
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
@@ -148,20 +148,22 @@ func (v *Vault) OpenJob(handle string) (JobTicket, error) {
 // this process does not know: after a restart, or when another replica died.
 const recallEvery = 10 * time.Minute
 
-// recall is when that is due again. Only the keeper's loop touches it.
+// recall is when that was done last, and with which keys. Only the keeper's loop
+// touches it.
 type recall struct {
 	ring *KeyRing
-	next time.Time
+	last time.Time
 }
 
 // recallWhenDue searches the store behind the keeper's loop.
 func (v *Vault) recallWhenDue(now time.Time) {
 	ring := v.jobRing.Load()
-	due := &v.keeper.recall
-	if ring == nil || due.ring == ring && now.Before(due.next) {
+	done := &v.keeper.recall
+	since := now.Sub(done.last)
+	if ring == nil || done.ring == ring && since >= 0 && since < recallEvery { // less than 0: the clock was set back
 		return
 	}
-	due.ring, due.next = ring, now.Add(recallEvery)
+	*done = recall{ring, now}
 	v.pending.begin()
 	go func() {
 		defer v.pending.end()

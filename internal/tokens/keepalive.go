@@ -252,9 +252,15 @@ func (v *Vault) refreshKept(entry *kept) {
 func (v *Vault) withUse(r *record, entry *kept) *record {
 	v.keeper.mu.Lock()
 	defer v.keeper.mu.Unlock()
+	return r.usedAt(entry.lastUsed)
+}
+
+// usedAt is the record with a use that may not be written down yet: where the
+// store is away, none is.
+func (r *record) usedAt(at time.Time) *record {
 	used := *r
-	if entry.lastUsed.After(used.lastUsed) {
-		used.lastUsed = entry.lastUsed
+	if at.After(used.lastUsed) {
+		used.lastUsed = at
 	}
 	return &used
 }

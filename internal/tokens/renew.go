@@ -28,16 +28,13 @@ func (v *Vault) Renew(ctx context.Context, site string, ticket Ticket, refused s
 		return nil, err
 	case r.ended != "":
 		return nil, &Ended{r.ended}
-	case !v.mayRenew(h.name, r, refused, v.now()):
+	case !isRenewable(r, refused, v.now()):
 		return r.session(h.name), nil
 	}
-	v.renewed.Put(h.name, v.now())
 	// A refresh that was under way already may find nothing to do: then this one
 	// is next.
-	for range 2 {
-		if r, err = v.renewOnce(ctx, h, r, refused); err != nil || !r.access.Equal(refused) {
-			break
-		}
+	for tries, own := 0, false; tries < 2 && !own && err == nil && r.access.Equal(refused); tries++ {
+		r, own, err = v.renewOnce(ctx, h, r, refused)
 	}
 	switch {
 	case err != nil:
@@ -49,29 +46,37 @@ func (v *Vault) Renew(ctx context.Context, site string, ticket Ticket, refused s
 	}
 }
 
-// renewOnce returns the record there was together with an error.
-func (v *Vault) renewOnce(ctx context.Context, h handle, r *record, refused secret.String) (*record, error) {
+// renewOnce waits for a refresh and tells whether it was its own. It returns the
+// record there was together with an error.
+func (v *Vault) renewOnce(ctx context.Context, h handle, r *record, refused secret.String) (*record, bool, error) {
+	own := false
 	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) {
+		own = true
+		mayRenew := v.mayRenew(h.name, v.now())
 		return v.refresh(ctx, h, func(r *record, now time.Time) bool {
-			return r.needs(now, 0) || isRenewable(r, refused, now)
+			return due(r, now) || mayRenew && isRenewable(r, refused, now)
 		})
 	})
 	select {
 	case <-ctx.Done():
-		return r, ctx.Err()
+		return r, false, ctx.Err()
 	case result := <-done:
 		if fresh, _ := result.Val.(*record); fresh != nil && result.Err == nil {
-			return fresh, nil
+			return fresh, own, nil
 		}
-		return r, result.Err
+		return r, own, result.Err
 	}
 }
 
-// mayRenew limits what one process does; what isRenewable says holds for all
-// replicas together.
-func (v *Vault) mayRenew(name Name, r *record, refused secret.String, now time.Time) bool {
+// mayRenew limits what one process does, whose refreshes of a session come one
+// after the other; what isRenewable says holds for all replicas together.
+func (v *Vault) mayRenew(name Name, now time.Time) bool {
 	last, before := v.renewed.Get(name)
-	return isRenewable(r, refused, now) && (!before || now.Sub(last) >= renewEvery || now.Before(last))
+	if before && now.Sub(last) < renewEvery && !now.Before(last) {
+		return false
+	}
+	v.renewed.Put(name, now)
+	return true
 }
 
 // isRenewable tells whether the session still has the token that was refused,

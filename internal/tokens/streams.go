@@ -154,20 +154,34 @@ func (s *streams) idle() bool {
 func (v *Vault) watchStreams() {
 	ticker := time.NewTicker(streamLook)
 	defer ticker.Stop()
-	slots := make(chan struct{}, maxStreamLooks)
+	looked := make(chan struct{}, 1)
+	looked <- struct{}{}
 	for !v.streams.idle() {
 		<-ticker.C
 		v.endOverdue()
-		var round sync.WaitGroup
-		for _, known := range v.streams.snapshot() {
-			slots <- struct{}{}
-			round.Go(func() {
-				defer func() { <-slots }()
-				v.lookAfter(known.handle)
-			})
+		select {
+		case <-looked:
+			go func() {
+				v.lookAround()
+				looked <- struct{}{}
+			}()
+		default: // a slow store is not asked again before it has answered, and keeps no stream open
 		}
-		round.Wait()
 	}
+}
+
+// lookAround looks after every session with open streams once.
+func (v *Vault) lookAround() {
+	slots := make(chan struct{}, maxStreamLooks)
+	var round sync.WaitGroup
+	for _, known := range v.streams.snapshot() {
+		slots <- struct{}{}
+		round.Go(func() {
+			defer func() { <-slots }()
+			v.lookAfter(known.handle)
+		})
+	}
+	round.Wait()
 }
 
 // endOverdue ends the streams whose time is up, whatever the store says.
@@ -190,7 +204,7 @@ func (v *Vault) lookAfter(h handle) {
 	case errors.Is(err, ErrAbsent), err == nil && r.ended != "":
 		v.streams.end(h.name)
 	case err != nil:
-	case v.isOver(r, now):
+	case v.isOver(r.usedAt(now), now):
 		v.streams.end(h.name)
 		v.end(ctx, h, EndExpired)
 	default:

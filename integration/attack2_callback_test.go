@@ -93,7 +93,7 @@ func TestAttack2Callbacks(t *testing.T) {
 }
 
 func (a *attack2) tryCallback(t *testing.T, c attack2Callback) {
-	attacker, v := newVisitor(t, a.gateway.URL), newVisitor(t, a.gateway.URL)
+	attacker, v := a.browser(t), a.browser(t)
 	others := attack2Query(t, attacker.toCallback(attacker.open("/")))
 	if c.signedIn {
 		v.signIn("/")

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -21,20 +22,104 @@ import (
 // at its end, beside what every world checks.
 type attack2 struct {
 	*world
-	asked *attack2Provider
+	asked  *attack2Provider
+	origin string // where browsers are
 }
 
 // newAttack2 makes a world whose provider asks nothing.
 func newAttack2(t testing.TB, s setup) *attack2 {
 	t.Helper()
-	s.oscDown = true // until everything it is asked is noted
-	w := newWorld(t, s)
+	return startAttack2(t, s, "http")
+}
+
+// newAttack2Behind makes one whose gateway is behind something that ends TLS:
+// browsers are at https, and every byte they are sent can be read. In the site's
+// block, {origin} stands for where they are.
+func newAttack2Behind(t testing.TB, s setup) *attack2 {
+	t.Helper()
+	return startAttack2(t, s, "https")
+}
+
+func startAttack2(t testing.TB, s setup, scheme string) *attack2 {
+	t.Helper()
+	c := &canaries{}
+	w := &world{t: t, canaries: c, osc: newOSC(t, c), app: newApp(t, c)}
 	a := &attack2{world: w, asked: &attack2Provider{next: w.osc.Server}}
 	w.osc.handler = a.asked
 	w.osc.up()
+	w.gateway = newGateway(t, c, s.env...)
+	a.origin = strings.Replace(w.gateway.URL, "http", scheme, 1)
+	t.Cleanup(func() {
+		w.osc.Close() // whatever still hangs
+		c.absent(t, "what the app was sent", w.app.bytes(), accessToken)
+		a.checkApp()
+	})
+	w.configure(s.global, strings.ReplaceAll(s.site, "{origin}", a.origin))
+	w.gateway.start()
 	w.quickly()
-	t.Cleanup(a.checkApp)
 	return a
+}
+
+// browser is a new visitor.
+func (a *attack2) browser(t testing.TB) *visitor {
+	t.Helper()
+	v := newVisitor(t, a.origin)
+	v.client.Transport.(*http.Transport).DialTLSContext = dialHere // TLS has ended by then
+	return v
+}
+
+// with is a visitor who sends these Cookie lines and keeps nothing.
+func (a *attack2) with(t testing.TB, lines ...string) *visitor {
+	t.Helper()
+	v := a.browser(t)
+	v.client.Jar = nil
+	v.client.Transport = attack2Lines{v.client.Transport, lines}
+	return v
+}
+
+// attack2Lines sends Cookie lines as they are, however wrong and many.
+type attack2Lines struct {
+	next  http.RoundTripper
+	lines []string
+}
+
+func (s attack2Lines) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header["Cookie"] = s.lines
+	return s.next.RoundTrip(r)
+}
+
+// name is the session cookie's.
+func (a *attack2) name() string {
+	if strings.HasPrefix(a.origin, "https:") {
+		return "__Host-osc_session"
+	}
+	return "osc_session"
+}
+
+// session signs a user in and returns what the session cookie holds.
+func (a *attack2) session(t testing.TB, user string) string {
+	t.Helper()
+	v := a.browser(t)
+	a.as(user, func() { v.signIn("/") })
+	return a.held(v)
+}
+
+// held is the session cookie of a visitor; "" without one.
+func (a *attack2) held(v *visitor) string {
+	for _, kept := range v.cookies() {
+		if kept.Name == a.name() {
+			return kept.Value
+		}
+	}
+	return ""
+}
+
+// as lets a user be at the keyboard.
+func (a *attack2) as(user string, do func()) {
+	a.osc.SetKnobs(func(k *simulator.Knobs) { k.Authorize.AutoUser = user })
+	defer a.quickly()
+	do()
 }
 
 // checkApp checks what the app was sent: a token once or not at all, of the
@@ -103,6 +188,17 @@ func (a *attack2) works(t testing.TB, v *visitor, user string) {
 	if _, ok := got.token(); !ok || got.Header.Get("X-Osc-User") != user {
 		t.Errorf("the app was told of %q, token %v", got.Header["X-Osc-User"], ok)
 	}
+}
+
+// kept is how many the gateway knows.
+func (a *attack2) kept(t *testing.T) int {
+	t.Helper()
+	output, status := a.gateway.run("sessions", "list", "--json", "--address", "unix/"+a.gateway.admin())
+	var listed []struct{ ID string }
+	if err := json.Unmarshal([]byte(output), &listed); status != 0 || err != nil {
+		t.Fatalf("status %d, %v: %s", status, err, output)
+	}
+	return len(listed)
 }
 
 // calls is how often the token endpoint was called.

@@ -129,7 +129,7 @@ func (a *attack2) checkApp() {
 		tokens := got.Header["X-Pat-Jwt"]
 		if token, ok := got.token(); len(tokens) > 0 && (!ok || !a.canaries.knows(accessToken, token)) {
 			a.t.Errorf("%s: the app got X-Pat-Jwt %q", got.URI, tokens)
-		} else if said, isJWT := claimsOf(token); isJWT && said.User != got.Header.Get("X-Osc-User") {
+		} else if said, isJWT := claimsOf(token); isJWT && got.Header["X-Osc-User"] != nil && said.User != got.Header.Get("X-Osc-User") {
 			a.t.Errorf("%s: the token of %q for %q", got.URI, said.User, got.Header.Get("X-Osc-User"))
 		}
 		if strings.Contains(strings.ToLower(strings.Join(got.Header["Cookie"], "; ")), "osc_session") {

@@ -117,9 +117,9 @@ func (g *attack2Grants) answer(w http.ResponseWriter, _ *http.Request, call atta
 	}
 	grant.mu.Lock()
 	grant.asked = append(grant.asked, token)
-	n := len(grant.asked)
+	reply := grant.refresh(len(grant.asked))
 	grant.mu.Unlock()
-	grant.refresh(n).send(w)
+	reply.send(w)
 	return true
 }
 

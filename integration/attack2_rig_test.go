@@ -274,3 +274,14 @@ func attack2Has(status int, among []int) bool {
 	}
 	return false
 }
+
+// attack2AtOnce runs subtests side by side, however many tests may: they do
+// little but wait.
+func attack2AtOnce(t *testing.T, all map[string]func(*testing.T)) {
+	t.Helper()
+	var running sync.WaitGroup
+	for name, test := range all {
+		running.Go(func() { t.Run(name, test) })
+	}
+	running.Wait()
+}

@@ -88,7 +88,7 @@ type attack2Grants struct {
 
 func (a *attack2) grants() *attack2Grants {
 	g := &attack2Grants{byName: map[string]*attack2Grant{}}
-	a.asked.with(g.answer)
+	a.asked.also(g.answer)
 	return g
 }
 

@@ -221,10 +221,13 @@ func (c attack2Call) form() url.Values {
 type attack2Provider struct {
 	next http.Handler
 
-	mu     sync.Mutex
-	calls  []attack2Call
-	answer func(http.ResponseWriter, *http.Request, attack2Call) bool // false: the simulator's
+	mu      sync.Mutex
+	calls   []attack2Call
+	answers []attack2Instead
 }
+
+// attack2Instead answers a call, or says that it does not want to.
+type attack2Instead func(http.ResponseWriter, *http.Request, attack2Call) bool
 
 func (p *attack2Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
@@ -234,18 +237,21 @@ func (p *attack2Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost || strings.HasPrefix(r.URL.Path, "/.well-known/") {
 		p.calls = append(p.calls, call)
 	}
-	answer := p.answer
+	answers := p.answers
 	p.mu.Unlock()
-	if answer == nil || !answer(w, r, call) {
-		p.next.ServeHTTP(w, r)
+	for _, answer := range answers {
+		if answer(w, r, call) {
+			return
+		}
 	}
+	p.next.ServeHTTP(w, r)
 }
 
-// with has a function answer instead, where it wants to; nil: the simulator.
-func (p *attack2Provider) with(answer func(http.ResponseWriter, *http.Request, attack2Call) bool) {
+// also has a function answer in place of the simulator, where it wants to.
+func (p *attack2Provider) also(answer attack2Instead) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answer = answer
+	p.answers = append(p.answers[:len(p.answers):len(p.answers)], answer)
 }
 
 // at returns the calls of a path.

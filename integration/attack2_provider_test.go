@@ -66,6 +66,9 @@ func TestAttack2EndlessTokenResponses(t *testing.T) {
 		callback := v.toCallback(v.open("/studio"))
 		rows[c.id+" "+c.what] = func(t *testing.T) { a.tryEndless(t, v, callback, c) }
 	}
+	rows["DC-005 nothing at all"] = func(t *testing.T) {
+		a.tryRegistration(t, attack2Registration{what: "hang", reply: func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }})
+	}
 	attack2AtOnce(t, rows)
 }
 

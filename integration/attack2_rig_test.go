@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -54,10 +56,38 @@ func startAttack2(t testing.TB, s setup, scheme string) *attack2 {
 		c.absent(t, "what the app was sent", w.app.bytes(), accessToken)
 		a.checkApp()
 	})
-	w.configure(s.global, strings.ReplaceAll(s.site, "{origin}", a.origin))
+	a.configure(s.global, s.site)
 	w.gateway.start()
 	w.quickly()
 	return a
+}
+
+// configure writes the Caddyfile, for every name of this machine.
+func (a *attack2) configure(global, site string) {
+	a.t.Helper()
+	a.world.configure(global, strings.ReplaceAll(site, "{origin}", a.origin))
+	text, err := os.ReadFile(a.gateway.config)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(a.gateway.address)
+	one := "http://localhost:" + port
+	mustWrite(a.t, a.gateway.config, strings.Replace(string(text), one+" {", one+", http://*.localhost:"+port+" {", 1))
+}
+
+// elsewhere is a new visitor of the same gateway under another name: there, it
+// is another client to the provider.
+func (a *attack2) elsewhere(t testing.TB, name string) *visitor {
+	t.Helper()
+	v := a.browser(t)
+	v.base = strings.Replace(v.base, "://localhost", "://"+name+".localhost", 1)
+	return v
+}
+
+// reload has the gateway take its Caddyfile, and says how that ended.
+func (a *attack2) reload() (output string, status int) {
+	a.t.Helper()
+	return a.gateway.run("reload", "--config", a.gateway.config, "--adapter", "caddyfile", "--address", "unix/"+a.gateway.admin())
 }
 
 // browser is a new visitor.

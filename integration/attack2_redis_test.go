@@ -17,24 +17,43 @@ type attack2RedisError string
 
 func (e attack2RedisError) Error() string { return string(e) }
 
-// ask sends a command of any bytes and returns all of the answer: strings,
-// numbers as strings, and lists of these in a row; nil is "".
-func (s *redisServer) ask(words ...string) ([]string, error) {
+// redisConn is a connection to a server.
+type redisConn struct {
+	net.Conn
+	answers *bufio.Reader
+}
+
+func (s *redisServer) dial() (*redisConn, error) {
 	conn, err := net.DialTimeout("tcp", s.address, time.Second)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
+	return &redisConn{conn, bufio.NewReader(conn)}, nil
+}
+
+// ask sends a command of any bytes and returns all of the answer: strings,
+// numbers as strings, and lists of these in a row; nil is "".
+func (c *redisConn) ask(words ...string) ([]string, error) {
 	var command strings.Builder
 	fmt.Fprintf(&command, "*%d\r\n", len(words))
 	for _, word := range words {
 		fmt.Fprintf(&command, "$%d\r\n%s\r\n", len(word), word)
 	}
-	if _, err := io.WriteString(conn, command.String()); err != nil {
+	if _, err := io.WriteString(c, command.String()); err != nil {
 		return nil, err
 	}
-	return readRESP(bufio.NewReader(conn))
+	return readRESP(c.answers)
+}
+
+// ask is one command in a connection of its own.
+func (s *redisServer) ask(words ...string) ([]string, error) {
+	conn, err := s.dial()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.ask(words...)
 }
 
 func readRESP(r *bufio.Reader) ([]string, error) {

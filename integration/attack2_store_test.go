@@ -1,0 +1,421 @@
+package integration
+
+import (
+	bigendian "encoding/binary"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/simulator"
+)
+
+// attack2Stored is a world with a Redis whose contents an attacker can change.
+type attack2Stored struct {
+	*attack2
+	redis *redisServer
+}
+
+func newAttack2Stored(t testing.TB, more string) attack2Stored {
+	t.Helper()
+	redis := newRedis(t)
+	s := attack2Stored{newAttack2(t, setup{global: redis.store() + more, env: []string{"OSC_GATEWAY_KEY=" + gatewayKey}}), redis}
+	s.canaries.note(planted, gatewayKey)
+	s.browser(t).open("/") // the client is registered
+	return s
+}
+
+// attack2Record is somebody's session, and where it is stored.
+type attack2Record struct {
+	*visitor
+	user, key, value string
+}
+
+func (s attack2Stored) record(t testing.TB, user string) attack2Record {
+	t.Helper()
+	r := attack2Record{visitor: s.browser(t), user: user}
+	r.key = s.redis.added(t, func() { s.as(user, func() { r.signIn("/") }) })
+	r.value = s.redis.bytes(t, "HGET", r.key, "v")
+	return r
+}
+
+// with is a visitor who keeps showing the same cookie.
+func (s attack2Stored) with(t testing.TB, r attack2Record) *visitor {
+	t.Helper()
+	return s.attack2.with(t, s.name()+"="+s.held(r.visitor))
+}
+
+// becomes waits until the gateway has heard of a change, and wants one of some
+// statuses for it then.
+func (s attack2Stored) becomes(t testing.TB, what string, v *visitor, want ...int) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		got := v.fetch(http.MethodGet, "/api/rooms")
+		if !attack2Has(got.Status, want) && got.Status != http.StatusOK {
+			t.Fatalf("%s: %v", what, got)
+		}
+		return attack2Has(got.Status, want)
+	})
+}
+
+const attack2Head = 16 // bytes of a record that are the store's, not sealed
+
+func TestAttack2StoredRecords(t *testing.T) {
+	t.Parallel()
+	s := newAttack2Stored(t, "")
+	alice, bob := s.record(t, "alice"), s.record(t, "bob")
+	put := func(r attack2Record, value string) {
+		t.Helper()
+		s.redis.bytes(t, "HSET", r.key, "v", value)
+	}
+	gone := func(t *testing.T, what, value string) {
+		t.Helper()
+		put(alice, value)
+		s.becomes(t, what, s.with(t, alice), http.StatusUnauthorized)
+	}
+	for name, attack := range map[string]func(*testing.T){
+		"ST-001 a bit turned, anywhere": func(t *testing.T) {
+			for i := attack2Head; i < len(alice.value); i++ {
+				turned := []byte(alice.value)
+				turned[i] ^= 1 << (i % 8)
+				gone(t, fmt.Sprint("byte ", i), string(turned))
+			}
+		},
+		"ST-001 a bit turned in what is the store's": func(t *testing.T) {
+			for i := range attack2Head {
+				turned := []byte(alice.value)
+				turned[i] ^= 1 << (i % 8)
+				put(alice, string(turned))
+				s.becomes(t, fmt.Sprint("byte ", i), s.with(t, alice), http.StatusUnauthorized, http.StatusOK)
+			}
+		},
+		"ST-002 cut, anywhere": func(t *testing.T) {
+			for i := attack2Head; i < len(alice.value); i++ {
+				gone(t, fmt.Sprint(i, " bytes"), alice.value[:i])
+			}
+		},
+		"ST-002 less than a record": func(t *testing.T) { // unknown is not signed out
+			for i := range attack2Head {
+				put(alice, alice.value[:i])
+				s.becomes(t, fmt.Sprint(i, " bytes"), s.with(t, alice), http.StatusUnauthorized, http.StatusServiceUnavailable)
+			}
+		},
+		"ST-003 somebody else's": func(t *testing.T) {
+			put(bob, alice.value)
+			gone(t, "bob's bytes", bob.value)
+			s.becomes(t, "alice's bytes", s.with(t, bob), http.StatusUnauthorized)
+			put(bob, bob.value)
+		},
+		"ST-003 somebody else's, with one's own head": func(t *testing.T) {
+			gone(t, "bob's bytes", alice.value[:attack2Head]+bob.value[attack2Head:])
+		},
+		"ST-005 another version": func(t *testing.T) {
+			gone(t, "the version", alice.value[:attack2Head]+"\xff"+alice.value[attack2Head+1:])
+		},
+		"ST-005 garbage behind it": func(t *testing.T) { gone(t, "garbage", alice.value+strings.Repeat("x", 1000)) },
+		"ST-006 a list": func(t *testing.T) {
+			s.redis.bytes(t, "DEL", alice.key)
+			s.redis.bytes(t, "RPUSH", alice.key, alice.value)
+			s.becomes(t, "a list", s.with(t, alice), http.StatusUnauthorized, http.StatusServiceUnavailable)
+			s.redis.bytes(t, "DEL", alice.key)
+		},
+		"ST-006 another hash": func(t *testing.T) {
+			s.redis.bytes(t, "DEL", alice.key)
+			s.redis.bytes(t, "HSET", alice.key, "w", alice.value)
+			s.becomes(t, "another hash", s.with(t, alice), http.StatusUnauthorized, http.StatusServiceUnavailable)
+			s.redis.bytes(t, "DEL", alice.key)
+		},
+		"ST-008 a dump": func(t *testing.T) {
+			for _, key := range s.redis.records(t) {
+				dump := key + s.redis.bytes(t, "HGET", key, "v")
+				s.canaries.absent(t, "the store", []byte(dump))
+				for _, clear := range []string{"alice", "bob", "acme", s.held(alice.visitor)} {
+					if strings.Contains(dump, clear) {
+						t.Errorf("%q is in the store: %q", clear, dump)
+					}
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			attack(t)
+			put(alice, alice.value)
+			eventually(t, "alice is back", func() bool { return s.with(t, alice).open("/studio").Status == http.StatusOK })
+			s.works(t, s.with(t, alice), "alice")
+			s.works(t, s.with(t, bob), "bob")
+		})
+	}
+}
+
+func TestAttack2StoredLives(t *testing.T) {
+	t.Parallel()
+	s := newAttack2Stored(t, "\t\tsession_lifetime 4s\n")
+	used, forged := s.record(t, "alice"), s.record(t, "bob")
+	rows := map[string]func(*testing.T){}
+	for name, r := range map[string]attack2Record{"CK-015 in use all the time": used, "ST-007 kept by force": forged} {
+		rows[name] = func(t *testing.T) {
+			s.redis.bytes(t, "PERSIST", r.key)
+			if r.user == "bob" {
+				later := []byte(r.value)
+				bigendian.BigEndian.PutUint64(later[8:], uint64(time.Now().Add(time.Hour).UnixMilli()))
+				s.redis.bytes(t, "HSET", r.key, "v", string(later))
+			}
+			got := s.until(t, s.with(t, r), &attack2Grant{name: "api/rooms"}, http.StatusUnauthorized)
+			if why := readProblem(t, got).Reason; why != "session_expired" && why != "no_session" {
+				t.Errorf("%s", why)
+			}
+			s.signedOut(t, s.with(t, r))
+		}
+	}
+	attack2AtOnce(t, rows)
+}
+
+// Refreshes of the past: a snapshot of the store comes back.
+func TestAttack2StoredPast(t *testing.T) {
+	t.Parallel()
+	s := newAttack2Stored(t, "")
+	s.osc.SetKnobs(func(k *simulator.Knobs) { k.Token.AccessLifetimeSeconds = 3 })
+	rows := map[string]func(*testing.T){}
+	for i, name := range []string{"ST-019 a snapshot", "ST-024 an older record while a refresh runs"} {
+		r := s.record(t, []string{"alice", "bob"}[i])
+		rows[name] = func(t *testing.T) {
+			eventually(t, "a refresh was stored", func() bool { return s.redis.bytes(t, "HGET", r.key, "v") != r.value })
+			if i == 1 {
+				s.osc.SetKnobs(func(k *simulator.Knobs) {
+					k.Faults = []simulator.Fault{{Kind: simulator.FaultDelay, Scope: simulator.ScopeRefresh, DelayMS: 200}}
+				})
+			}
+			s.redis.bytes(t, "HSET", r.key, "v", r.value)
+			v := s.with(t, r)
+			got := s.until(t, v, &attack2Grant{name: "api/rooms"}, http.StatusUnauthorized, http.StatusServiceUnavailable)
+			if why := readProblem(t, got).Reason; why != "refresh_rejected" {
+				t.Errorf("%s", why)
+			}
+			for range 5 {
+				s.signedOut(t, v)
+			}
+		}
+	}
+	attack2AtOnce(t, rows)
+	if n := s.osc.Counters().ReuseDetected; n != 2 {
+		t.Errorf("old tokens were sent %d times for two sessions", n)
+	}
+}
+
+func TestAttack2StoreThatRefuses(t *testing.T) {
+	t.Parallel()
+	s := newAttack2Stored(t, "")
+	resident := s.record(t, "alice")
+	for name, c := range map[string]struct{ trouble, mend [][]string }{
+		"ST-014 OOM":      {[][]string{{"CONFIG", "SET", "maxmemory", "1"}}, [][]string{{"CONFIG", "SET", "maxmemory", "0"}}},
+		"ST-014 READONLY": {[][]string{{"REPLICAOF", "127.0.0.1", "1"}}, [][]string{{"REPLICAOF", "NO", "ONE"}}},
+		"ST-014 NOAUTH": {
+			[][]string{{"CONFIG", "SET", "requirepass", marker}, {"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}},
+			[][]string{{"CONFIG", "SET", "requirepass", ""}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tell := redisSession(t, s.redis) // one connection: who is in, stays in
+			s.tryTrouble(t, resident, func() { tell(c.trouble) })
+			tell(c.mend)
+			eventually(t, "it works again", func() bool { return s.with(t, resident).fetch(http.MethodGet, "/api/rooms").Status == http.StatusOK })
+			eventually(t, "sign-ins do too", func() bool {
+				v := s.browser(t)
+				return v.signIn("/studio").Status == http.StatusOK && s.held(v) != ""
+			})
+		})
+	}
+	t.Run("ST-015 FLUSHALL", func(t *testing.T) {
+		v := s.with(t, resident)
+		s.redis.bytes(t, "FLUSHALL")
+		s.becomes(t, "nothing is there", v, http.StatusUnauthorized)
+		page := v.open("/studio")
+		if page.Status != http.StatusFound || !strings.Contains(strings.Join(page.Header["Set-Cookie"], "\n"), s.name()+"=; Path=/; Max-Age=0") {
+			t.Errorf("%v with %q", page, page.Header["Set-Cookie"])
+		}
+		s.works(t, s.mustSignIn(t), "alice")
+	})
+	t.Run("ST-011 down at the start", func(t *testing.T) {
+		s.gateway.stop()
+		s.redis.kill()
+		s.gateway.launch("run", "--config", s.gateway.config, "--adapter", "caddyfile")
+		v := s.browser(t)
+		eventually(t, "it listens", func() bool {
+			_, err := v.try(http.MethodGet, "/assets/a.js", navigation, "")
+			return err == nil
+		})
+		if got := v.open("/assets/a.js"); got.Status != http.StatusOK {
+			t.Errorf("a public page: %v", got)
+		}
+		got := s.with(t, resident).fetch(http.MethodGet, "/api/rooms")
+		if err := unavailable(got, nil, "store_unavailable"); err != nil {
+			t.Error(err)
+		}
+		s.redis.start()
+		eventually(t, "it works without a restart", func() bool { return s.browser(t).open("/studio").Status == http.StatusFound })
+		s.works(t, s.mustSignIn(t), "alice")
+	})
+}
+
+// mustSignIn is a new visitor who is signed in as alice.
+func (s attack2Stored) mustSignIn(t testing.TB) *visitor {
+	t.Helper()
+	v := s.browser(t)
+	if page := v.signIn("/studio"); page.Status != http.StatusOK {
+		t.Error(page)
+	}
+	return v
+}
+
+// redisSession sends commands in one connection.
+func redisSession(t testing.TB, s *redisServer) func([][]string) {
+	t.Helper()
+	conn, err := s.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return func(commands [][]string) {
+		t.Helper()
+		for _, words := range commands {
+			if _, err := conn.ask(words...); err != nil {
+				t.Fatalf("%q: %v", words, err)
+			}
+		}
+	}
+}
+
+// tryTrouble signs in while the store refuses something: nobody is signed in
+// whose session was not stored, and nobody is signed out.
+func (s attack2Stored) tryTrouble(t *testing.T, resident attack2Record, trouble func()) {
+	t.Helper()
+	v := s.browser(t)
+	callback := v.toCallback(v.open("/studio"))
+	trouble()
+	got := v.open(callback)
+	if got.Status != http.StatusServiceUnavailable || s.held(v) != "" {
+		t.Errorf("%v, and the cookie is %q", got, s.held(v))
+	}
+	s.own(t, got)
+	for range 10 {
+		got := s.with(t, resident).fetch(http.MethodGet, "/api/rooms")
+		if got.Status == http.StatusOK {
+			continue
+		}
+		if err := unavailable(got, nil, "store_unavailable"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// commandCount finds how often a command was called in what Redis says.
+var commandCount = regexp.MustCompile(`(?m)^cmdstat_(hget|hset|hmget|hgetall|eval|evalsha|exists|del|get|set|scan|keys):calls=(\d+)`)
+
+func TestAttack2Floods(t *testing.T) {
+	t.Parallel()
+	s := newAttack2Stored(t, "")
+	alice := s.record(t, "alice")
+	s.works(t, s.with(t, alice), "alice")
+	used := func() string {
+		return fmt.Sprint(commandCount.FindAllString(s.redis.bytes(t, "INFO", "commandstats"), -1))
+	}
+	flood := func(name string, times int, one func(i int) error) {
+		t.Run(name, func(t *testing.T) {
+			keys, before := len(s.redis.records(t)), used()
+			crowd(t, name, times, 8, one)
+			if now := used(); now != before {
+				t.Errorf("the store was asked: %s, before %s", now, before)
+			}
+			if now := len(s.redis.records(t)); now != keys {
+				t.Errorf("%d records, before %d", now, keys)
+			}
+			s.works(t, s.with(t, alice), "alice")
+		})
+	}
+	ask := func(v *visitor, target string, headers http.Header, want int) error {
+		got, err := v.try(http.MethodGet, target, headers, "")
+		if err == nil && got.Status != want {
+			err = fmt.Errorf("%v", got)
+		}
+		return err
+	}
+	anybody := s.attack2.with(t, "")
+	flood("CK-024 forged sessions", 1000, func(int) error {
+		forged := attack2Forged(len(s.held(alice.visitor)))
+		return ask(s.attack2.with(t, s.name()+"="+forged), "/studio", scripted, http.StatusUnauthorized)
+	})
+	flood("ST-021 sign-ins that begin", 300, func(i int) error {
+		return ask(anybody, fmt.Sprint("/auth/signin?return_to=/", i), navigation, http.StatusFound)
+	})
+	flood("ST-021 callbacks of nobody", 300, func(i int) error {
+		return ask(anybody, fmt.Sprintf("/auth/callback?code=c%d&state=%s%06d", i, someState[:37], i), navigation, http.StatusFound)
+	})
+}
+
+func TestAttack2MemoryStore(t *testing.T) {
+	t.Parallel()
+	a := newAttack2(t, setup{global: "\t\tstore memory 2\n"})
+	first := a.browser(t)
+	first.signIn("/")
+	t.Run("ST-022 more people than there is room for", func(t *testing.T) {
+		kept := []*visitor{first}
+		var turnedAway *visitor
+		for range 4 {
+			v := a.browser(t)
+			callback := v.toCallback(v.open("/studio"))
+			if got := v.open(callback); a.held(v) == "" {
+				if got.Status != http.StatusServiceUnavailable || !strings.Contains(got.Body, "too_many_sessions") {
+					t.Errorf("%v", got)
+				}
+				a.own(t, got)
+				turnedAway = v
+				continue
+			}
+			kept = append(kept, v)
+		}
+		if turnedAway == nil || len(kept) > 2 {
+			t.Errorf("%d are signed in", len(kept))
+		}
+		for _, v := range kept {
+			a.works(t, v, "alice")
+		}
+		a.signedOut(t, turnedAway)
+	})
+	t.Run("ST-020 twenty reloads under load", func(t *testing.T) {
+		done, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			for {
+				select {
+				case <-done:
+					ended <- nil
+					return
+				default:
+				}
+				got, err := first.try(http.MethodGet, "/api/rooms", scripted, "")
+				if dropped(err) { // as browsers do, once more
+					got, err = first.try(http.MethodGet, "/api/rooms", scripted, "")
+				}
+				if err == nil && got.Status != http.StatusOK {
+					err = fmt.Errorf("%v", got)
+				}
+				if err != nil {
+					ended <- err
+					return
+				}
+			}
+		}()
+		for i := range 20 {
+			a.configure(fmt.Sprintf("\t\tstore memory 2\n\t\tidle_timeout %dh\n", 1+i%2), "")
+			if output, status := a.reload(); status != 0 {
+				t.Error(output)
+			}
+		}
+		close(done)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		a.works(t, first, "alice")
+	})
+}

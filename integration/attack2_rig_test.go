@@ -66,13 +66,24 @@ func startAttack2(t testing.TB, s setup, scheme string) *attack2 {
 func (a *attack2) configure(global, site string) {
 	a.t.Helper()
 	a.world.configure(global, strings.ReplaceAll(site, "{origin}", a.origin))
-	text, err := os.ReadFile(a.gateway.config)
-	if err != nil {
-		a.t.Fatal(err)
-	}
 	_, port, _ := net.SplitHostPort(a.gateway.address)
 	one := "http://localhost:" + port
-	mustWrite(a.t, a.gateway.config, strings.Replace(string(text), one+" {", one+", http://*.localhost:"+port+" {", 1))
+	a.editConfig(a.t, func(text string) string {
+		return strings.Replace(text, one+" {", one+", http://*.localhost:"+port+" {", 1)
+	})
+}
+
+func (a *attack2) editConfig(t testing.TB, edit func(string) string) {
+	t.Helper()
+	text, err := os.ReadFile(a.gateway.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := edit(string(text))
+	if edited == string(text) {
+		t.Fatal("the Caddyfile is as it was")
+	}
+	mustWrite(t, a.gateway.config, edited)
 }
 
 // elsewhere is a new visitor of the same gateway under another name: there, it

@@ -104,6 +104,7 @@ func (a *attack2) tryCookies(t *testing.T) {
 		"CK-008 two people's over HTTP/2":  a.crumbs,
 		"CK-019 what the app reads":        a.appsCookies,
 		"CK-020 what the app may set":      a.appsSetCookies,
+		"CK-029 what looks like it":        a.appsOddCookies,
 		"CK-022 another spelling, and out": a.otherSpellings,
 		"CK-024 forgeries":                 a.forgeries,
 		"CK-001 the session itself":        func(t *testing.T, s attack2Sessions) { a.works(t, a.with(t, s.name+"="+s.alice), "alice") },
@@ -192,14 +193,19 @@ func (a *attack2) appsCookies(t *testing.T, s attack2Sessions) {
 }
 
 func (a *attack2) appsSetCookies(t *testing.T, s attack2Sessions) {
+	a.appSets(t, s, s.name+"=attacker; Secure; Path=/", s.name+"=; Max-Age=0; Secure; Path=/", "osc_session_flow_deadbeef=x")
+}
+
+// appsOddCookies are those that browsers take for the gateway's all the same.
+func (a *attack2) appsOddCookies(t *testing.T, s attack2Sessions) {
+	a.appSets(t, s, "__HOST-osc_session=x; Secure; Path=/", "__host-OSC_SESSION=x", " "+s.name+"=x", "\t"+s.name+" =x", "="+s.name+"=x", s.name)
+}
+
+// appSets has the app set cookies, none of which may reach a browser.
+func (a *attack2) appSets(t *testing.T, s attack2Sessions, lines ...string) {
+	t.Helper()
 	a.app.handle("/sets", func(w http.ResponseWriter, _ *http.Request) {
-		for _, line := range []string{
-			s.name + "=attacker; Secure; Path=/", s.name + "=; Max-Age=0; Secure; Path=/", // CK-020
-			"__HOST-osc_session=x; Secure; Path=/", " " + s.name + "=x", "\t" + s.name + " =x", "=" + s.name + "=x", s.name, // CK-029
-			"__host-OSC_SESSION=x", "osc_session_flow_deadbeef=x", "app=1; Path=/",
-		} {
-			w.Header().Add("Set-Cookie", line)
-		}
+		w.Header()["Set-Cookie"] = append([]string{"app=1; Path=/"}, lines...)
 	})
 	v := a.with(t, s.name+"="+s.alice)
 	if got := v.open("/sets").Header["Set-Cookie"]; len(got) != 1 || got[0] != "app=1; Path=/" {
@@ -243,7 +249,7 @@ func (a *attack2) otherSpellings(t *testing.T, s attack2Sessions) {
 // forgeries are well-formed and signed by nobody. That none of them reaches the
 // store is counted in attack2_store_test.go.
 func (a *attack2) forgeries(t *testing.T, s attack2Sessions) {
-	for range 300 {
+	for range 50 {
 		a.signedOut(t, a.with(t, s.name+"="+attack2Forged(len(s.alice))))
 	}
 	a.works(t, a.with(t, s.name+"="+s.alice), "alice")

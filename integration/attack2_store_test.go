@@ -3,7 +3,9 @@ package integration
 import (
 	bigendian "encoding/binary"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -351,6 +353,28 @@ func TestAttack2Floods(t *testing.T) {
 	})
 	flood("ST-021 callbacks of nobody", 300, func(i int) error {
 		return ask(anybody, fmt.Sprintf("/auth/callback?code=c%d&state=%s%06d", i, someState[:37], i), navigation, http.StatusFound)
+	})
+}
+
+func TestAttack2StoreFile(t *testing.T) {
+	t.Parallel()
+	a := newAttack2(t, setup{})
+	a.session(t, "alice")
+	t.Run("ST-018 who may read it", func(t *testing.T) {
+		kept := 0
+		err := filepath.WalkDir(filepath.Join(a.gateway.dir, "home"), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !strings.Contains(path, "osc_auth") {
+				return err
+			}
+			info, err := entry.Info()
+			if kept++; err == nil && info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s has mode %v", path, info.Mode())
+			}
+			return err
+		})
+		if err != nil || kept < 2 {
+			t.Errorf("%d files and directories, %v", kept, err)
+		}
 	})
 }
 

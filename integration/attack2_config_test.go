@@ -222,8 +222,8 @@ func TestAttack2Program(t *testing.T) {
 		for _, path := range []string{"/", "/auth/signin", "/auth/session", "/auth/health", "/auth/callback", "/auth/version", "/version", "/metrics", "/debug/pprof/", "/config/", "/osc_auth/status"} {
 			got := v.open(path)
 			said := strings.ToLower(got.Body)
-			for name, values := range got.Header {
-				said += "\n" + strings.ToLower(name+": "+strings.Join(values, ", "))
+			for _, name := range []string{"Server", "Via", "X-Powered-By", "X-Version"} {
+				said += "\n" + strings.ToLower(name+": "+got.Header.Get(name))
 			}
 			if strings.Contains(said, "2.11") || strings.Contains(said, "go1.") || strings.Contains(said, "goroutine") || strings.Contains(said, "apps") {
 				t.Errorf("%s: %v\n%s", path, got, said)

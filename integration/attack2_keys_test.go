@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/Eyevinn/osc-gateway/internal/simulator"
 )
 
 func TestAttack2Keys(t *testing.T) {
@@ -46,6 +48,7 @@ func TestAttack2Keys(t *testing.T) {
 func TestAttack2InTheClear(t *testing.T) {
 	t.Parallel()
 	a := newAttack2(t, setup{})
+	a.osc.SetKnobs(func(k *simulator.Knobs) { k.Registration.AllowHTTP = true }) // it is not the provider that saves the day
 	_, port, _ := net.SplitHostPort(a.gateway.address)
 	_, tapped, _ := net.SplitHostPort(a.gateway.tap.listener.Addr().String())
 	for name, c := range map[string]struct{ address, host string }{

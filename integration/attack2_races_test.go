@@ -141,6 +141,13 @@ func hangsForOne(t *testing.T, c *chaos, holds *attack2Holds) {
 	waiting := make(chan error, 1)
 	go func() { waiting <- stuck.visit(0) }()
 	crowd(t, "visiting beside it", 300, 10, func(int) error { return other.visit(0) })
+	eventually(t, "the other is refreshed beside it", func() bool {
+		if err := other.visit(0); err != nil {
+			t.Fatal(err)
+		}
+		calls := c.provider.of(other.user)
+		return len(calls) > 0 && calls[0].granted
+	})
 	close(stop.leave)
 	if err := <-waiting; err != nil {
 		t.Error(err)

@@ -1,12 +1,9 @@
 package integration
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -25,7 +22,8 @@ import (
 type attack2 struct {
 	*world
 	asked  *attack2Provider
-	origin string // where browsers are
+	origin string            // where browsers are
+	door   http.RoundTripper // of visitors who keep nothing
 }
 
 // newAttack2 makes a world whose provider asks nothing.
@@ -56,6 +54,7 @@ func startAttack2(t testing.TB, s setup, scheme string) *attack2 {
 		c.absent(t, "what the app was sent", w.app.bytes(), accessToken)
 		a.checkApp()
 	})
+	a.door = a.browser(t).client.Transport
 	a.configure(s.global, s.site)
 	w.gateway.start()
 	w.quickly()
@@ -114,7 +113,7 @@ func (a *attack2) with(t testing.TB, lines ...string) *visitor {
 	t.Helper()
 	v := a.browser(t)
 	v.client.Jar = nil
-	v.client.Transport = attack2Lines{v.client.Transport, lines}
+	v.client.Transport = attack2Lines{a.door, lines}
 	return v
 }
 
@@ -198,10 +197,19 @@ func (a *attack2) own(t testing.TB, got answer) {
 }
 
 // signedOut asks as a person and as a script, and checks that neither is let
-// in, nor that it is anybody's fault.
+// in. Nobody else may be at the app meanwhile.
 func (a *attack2) signedOut(t testing.TB, v *visitor) {
 	t.Helper()
 	calls := a.app.calls()
+	a.turnedAway(t, v)
+	if n := a.app.calls() - calls; n != 0 {
+		t.Errorf("the app was called %d times", n)
+	}
+}
+
+// turnedAway is signedOut among others: the app only ever answers 200.
+func (a *attack2) turnedAway(t testing.TB, v *visitor) {
+	t.Helper()
 	page, script := v.open("/studio"), v.fetch(http.MethodGet, "/api/rooms")
 	if page.Status != http.StatusFound && page.Status != http.StatusUnauthorized {
 		t.Errorf("a page: %v", page)
@@ -211,9 +219,6 @@ func (a *attack2) signedOut(t testing.TB, v *visitor) {
 	}
 	a.own(t, page)
 	a.own(t, script)
-	if n := a.app.calls() - calls; n != 0 {
-		t.Errorf("the app was called %d times", n)
-	}
 }
 
 // works checks that a visitor is signed in as the user, who is what the app is
@@ -245,74 +250,7 @@ func (a *attack2) kept(t *testing.T) int {
 // calls is how often the token endpoint was called.
 func (a *attack2) calls() int { return a.osc.Counters().Endpoints[simulator.EndpointToken] }
 
-// attack2Call is a request to the provider.
-type attack2Call struct {
-	path   string
-	header http.Header
-	body   string
-}
-
-func (c attack2Call) form() url.Values {
-	values, _ := url.ParseQuery(c.body)
-	return values
-}
-
-// attack2Provider is the simulator, with everything written down that the
-// gateway asks it, and with answers of one's own in place of its.
-type attack2Provider struct {
-	next http.Handler
-
-	mu      sync.Mutex
-	calls   []attack2Call
-	answers []attack2Instead
-}
-
-// attack2Instead answers a call, or says that it does not want to.
-type attack2Instead func(http.ResponseWriter, *http.Request, attack2Call) bool
-
-func (p *attack2Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	call := attack2Call{path: r.URL.Path, header: r.Header.Clone(), body: string(body)}
-	p.mu.Lock()
-	if r.Method == http.MethodPost || strings.HasPrefix(r.URL.Path, "/.well-known/") {
-		p.calls = append(p.calls, call)
-	}
-	answers := p.answers
-	p.mu.Unlock()
-	for _, answer := range answers {
-		if answer(w, r, call) {
-			return
-		}
-	}
-	p.next.ServeHTTP(w, r)
-}
-
-// also has a function answer in place of the simulator, where it wants to.
-func (p *attack2Provider) also(answer attack2Instead) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.answers = append(p.answers[:len(p.answers):len(p.answers)], answer)
-}
-
-// at returns the calls of a path.
-func (p *attack2Provider) at(path string) (found []attack2Call) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, call := range p.calls {
-		if call.path == path {
-			found = append(found, call)
-		}
-	}
-	return found
-}
-
-const (
-	attack2Token    = "/api/connect/token"
-	attack2Register = "/api/connect/register"
-)
-
-// has tells whether a number is among those.
+// attack2Has tells whether a number is among those.
 func attack2Has(status int, among []int) bool {
 	for _, one := range among {
 		if one == status {

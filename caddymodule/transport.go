@@ -55,7 +55,26 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 }
 
 // RoundTrip sends the request with what the gate has to say about it.
-func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.wire.RoundTrip(r) }
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := checkDialed(r); err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, err
+	}
+	return t.wire.RoundTrip(r)
+}
+
+// checkDialed is checkUpstream for the reverse_proxy around the transport, which
+// is not there to be looked at before it sends.
+func checkDialed(r *http.Request) error {
+	inj := upstream.InjectionFrom(r.Context())
+	dialed, ok := reverseproxy.GetDialInfo(r.Context())
+	if inj == nil || len(inj.Fields) == 0 || !ok || dialed.Upstream == nil || !isPlaceholder(dialed.Upstream.Dial) {
+		return nil
+	}
+	return checkUpstream(dialed.Upstream.Dial)
+}
 
 // UnmarshalCaddyfile sets the transport up from tokens. Syntax:
 //

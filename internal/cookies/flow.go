@@ -62,11 +62,11 @@ func (j *Jar) encodeFlow(name string, site Site, flow Flow) (string, error) {
 // not too old.
 func (j *Jar) Flow(r *http.Request, site Site, state string) (Flow, bool) {
 	name := j.flowName(state, site)
-	found := values(r, name)
-	if len(found) != 1 {
+	value, count := sent(r, name)
+	if count != 1 {
 		return Flow{}, false
 	}
-	return j.decodeFlow(name, found[0], site)
+	return j.decodeFlow(name, value, site)
 }
 
 func (j *Jar) decodeFlow(name, value string, site Site) (Flow, bool) {

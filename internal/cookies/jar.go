@@ -126,18 +126,19 @@ func set(h http.Header, cookie http.Cookie, value string, age time.Duration) {
 	h.Add("Set-Cookie", cookie.String())
 }
 
-// values are all values sent under a name: two are a sign of somebody else's
-// cookie beside ours. Only the white space of RFC 6265 §5.4 is taken off names:
+// sent is the value sent under a name, and how many there are: two are a sign of
+// somebody else's cookie beside ours. Only the white space of RFC 6265 §5.4 is taken off names:
 // one that begins with any other is not ours, and browsers let everybody set it.
-func values(r *http.Request, name string) (found []string) {
+func sent(r *http.Request, name string) (value string, count int) {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
-			if key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok && key == name {
-				found = append(found, value)
+			if key, found, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok && key == name {
+				value = found
+				count++
 			}
 		}
 	}
-	return found
+	return value, count
 }

@@ -17,12 +17,12 @@ func (c Config) roundsName() string { return c.Name + "_rounds" }
 // session, or is not given it back.
 func (j *Jar) Rounds(r *http.Request, site Site) int {
 	name := j.roundsNames.on(site)
-	found := values(r, name)
-	if len(found) != 1 {
+	encoded, count := sent(r, name)
+	if count != 1 {
 		return 0
 	}
 	var value []byte
-	if securecookie.DecodeMulti(bound(name, site), found[0], &value, j.flow...) != nil || len(value) != 1 {
+	if securecookie.DecodeMulti(bound(name, site), encoded, &value, j.flow...) != nil || len(value) != 1 {
 		return 0
 	}
 	return int(value[0])

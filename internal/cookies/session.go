@@ -18,11 +18,11 @@ const sessionVersion = 1
 // name are none: one of them is not ours.
 func (j *Jar) Session(r *http.Request, site Site) (ticket tokens.Ticket, presented bool) {
 	name := j.sessionNames.on(site)
-	found := values(r, name)
-	if len(found) != 1 {
-		return tokens.Ticket{}, len(found) > 0
+	value, count := sent(r, name)
+	if count != 1 {
+		return tokens.Ticket{}, count > 0
 	}
-	return j.decodeSession(name, found[0], site), true
+	return j.decodeSession(name, value, site), true
 }
 
 const (

@@ -28,7 +28,7 @@ var nothing = handler(func(http.ResponseWriter, *http.Request) error { return ni
 
 // benchRig is a gate with a real vault over a memory store, and the cookies of
 // some of its sessions.
-func benchRig(b *testing.B, sessions int) (*gate.Gate, []string) {
+func benchRig(b testing.TB, sessions int, changes ...func(*rig, *gate.Config)) (*gate.Gate, []string) {
 	b.Helper()
 	store := stores.NewMemory(0, nil)
 	b.Cleanup(func() { _ = store.Close() })
@@ -37,6 +37,9 @@ func benchRig(b *testing.B, sessions int) (*gate.Gate, []string) {
 		vault.Adopt(tokens.Policy{Limits: tokens.Limits{Idle: 12 * time.Hour, Lifetime: 7 * 24 * time.Hour}})
 		r.safe.vault, cfg.Now, cfg.Log, cfg.InPlace = vault, time.Now, nil, false
 		cfg.Observer = unobserved{}
+		for _, change := range changes {
+			change(r, cfg)
+		}
 	})
 	jar := cookies.New(r.ring, jarConfig)
 	var lines []string

@@ -115,6 +115,8 @@ type Gate struct {
 	cfg     Config
 	desk    atomic.Pointer[desk]
 	signIns signIns
+
+	lastRealm atomic.Pointer[realmOf]
 }
 
 // New makes a gate.
@@ -258,8 +260,17 @@ func (g *Gate) realm(site cookies.Site) string {
 	if g.cfg.Realm == "" {
 		return site.Origin
 	}
-	return site.Origin + " " + g.cfg.Realm
+	if last := g.lastRealm.Load(); last != nil && last.origin == site.Origin {
+		return last.realm
+	}
+	made := &realmOf{origin: site.Origin, realm: site.Origin + " " + g.cfg.Realm}
+	g.lastRealm.Store(made)
+	return made.realm
 }
+
+// realmOf is the realm of an origin: most gates have one, and need not put it
+// together for every request.
+type realmOf struct{ origin, realm string }
 
 // lets tells whether the route is for a tenant.
 func (r *Route) lets(tenant string) bool {

@@ -19,9 +19,8 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, next Handler, route 
 		return next.ServeHTTP(w, r) // another gate of the site has seen to it
 	}
 	injected := g.injection(route, p)
-	if cookies := asSent(r).Header["Cookie"]; len(cookies) > 0 {
-		cookies = slices.Clone(cookies)
-		injected.Cookies = func() []string { return cookies }
+	if lines := asSent(r).Header["Cookie"]; len(lines) > 0 {
+		injected.Client = p.sentBy(lines)
 	}
 	protected := route.Mode.Protected()
 	g.cfg.Hygiene.Strip(r, g.cfg.StripAuthorization || route.Mode != Public, upstream.Claims{
@@ -53,14 +52,20 @@ func (g *Gate) passInPlace(w http.ResponseWriter, r *http.Request, next Handler,
 // of the site has cut its own out: they may be this one's as well.
 func asSent(r *http.Request) *http.Request {
 	before := upstream.InjectionFrom(r.Context())
-	if before == nil || before.Cookies == nil {
+	if before == nil || before.Client == nil {
 		return r
 	}
 	sent := *r
 	sent.Header = r.Header.Clone()
-	sent.Header["Cookie"] = before.Cookies()
+	sent.Header["Cookie"] = before.Client.Cookies()
 	return &sent
 }
+
+// nobody is the client of a request that goes on for nobody.
+type nobody struct{ cookies []string }
+
+// Cookies implements upstream.Client.
+func (n *nobody) Cookies() []string { return n.cookies }
 
 // acceptsEvents tells whether an Accept field names server-sent events.
 func acceptsEvents(accept []string) bool {

@@ -3,10 +3,9 @@ package gate
 import (
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
-
-	"github.com/Eyevinn/osc-gateway/internal/upstream"
 )
 
 // Mode is what a route asks of a visitor.
@@ -78,11 +77,12 @@ type TokenHeader struct {
 	Raw  bool   // the bare token instead of "Bearer <token>"
 }
 
-func (h TokenHeader) field(token string) upstream.Field {
+// value is the field's, for a token.
+func (h TokenHeader) value(token string) string {
 	if h.Raw {
-		return upstream.NewField(h.Name, token)
+		return token
 	}
-	return upstream.NewBearer(h.Name, token)
+	return "Bearer " + token
 }
 
 // Routes says which route a request is on, as its path stands.
@@ -154,7 +154,8 @@ func (g *Gate) route(r *http.Request) (strictest *Route, because string, err err
 		return own, "", err
 	}
 	strictest = own
-	all := readings(r.URL)
+	var room [2]reading // for a plain path
+	all := readings(room[:0], r.URL)
 	all[0].place = place
 	for i := range all[1:] {
 		reading := &all[i+1]
@@ -192,9 +193,10 @@ func stricter(a, b *Route) *Route {
 
 // withPath is the request as a reader of path would see it.
 func withPath(r *http.Request, path string) *http.Request {
-	u := *r.URL
-	u.Path, u.RawPath = path, ""
-	other := *r
-	other.URL = &u
-	return &other
+	other := &struct {
+		http.Request
+		url url.URL
+	}{*r, *r.URL}
+	other.url.Path, other.url.RawPath, other.URL = path, "", &other.url
+	return &other.Request
 }

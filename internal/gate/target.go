@@ -104,10 +104,13 @@ type reading struct {
 
 const noSlash = -1
 
-// readings are the ways a path may be read, beginning with how it stands. The
-// common case, a plain path, has one more: with a slash at its end.
-func readings(u *url.URL) []reading {
-	out := append(make([]reading, 0, 2), reading{path: u.Path, slashOf: noSlash})
+// readings appends to out the ways a path may be read, beginning with how it
+// stands. The common case, a plain path, has one more: with a slash at its end.
+func readings(out []reading, u *url.URL) []reading {
+	out = append(out, reading{path: u.Path, slashOf: noSlash})
+	if isPlain(u) {
+		return append(out, reading{path: u.Path + "/", slashOf: 0})
+	}
 	seen := map[string]int{u.Path: 0} // and where in out
 	add := func(path string, slashOf int) int {
 		at, known := seen[path]
@@ -129,6 +132,26 @@ func readings(u *url.URL) []reading {
 		}
 	}
 	return out
+}
+
+// isPlain tells whether no habit changes a path and no decoding does: small
+// letters, digits, and the rest of the unreserved characters (RFC 3986 §2.3), in
+// segments that are not empty and end in no dot.
+func isPlain(u *url.URL) bool {
+	path := u.Path
+	if u.RawPath != "" || path == "" || path[0] != '/' {
+		return false
+	}
+	for i := 1; i < len(path); i++ {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_', c == '~':
+		case (c == '.' || c == '/') && path[i-1] != '/' && path[i-1] != '.':
+		default:
+			return false
+		}
+	}
+	last := path[len(path)-1]
+	return last != '/' && last != '.'
 }
 
 // decodings are a path as often decoded as an upstream might. Servlets drop

@@ -36,5 +36,6 @@ func (o *opened) get(name Name, ring *KeyRing, sealed []byte, site string) *reco
 }
 
 func (o *opened) put(name Name, ring *KeyRing, sealed []byte, site string, r *record) {
+	r.made = r.session(name) // one for all requests until the record changes
 	o.records.Put(name, openedRecord{ring: ring, sealed: sealed, site: site, record: *r})
 }

@@ -78,7 +78,7 @@ func (r *record) take(set Set, now time.Time) {
 	if !set.Refresh.IsEmpty() {
 		r.refresh = set.Refresh
 	}
-	r.tokenIssued, r.tokenExpires = now, now.Add(set.Lifetime)
+	r.tokenIssued, r.tokenExpires, r.made = now, now.Add(set.Lifetime), nil
 }
 
 // refreshBehind starts a refresh nobody waits for, unless one is under way or

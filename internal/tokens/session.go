@@ -44,7 +44,8 @@ type record struct {
 	meta
 	tokens
 	generation uint64
-	unsaved    bool // holds a pair that the store does not have yet
+	unsaved    bool     // holds a pair that the store does not have yet
+	made       *Session // what session returns, where it was made before
 }
 
 // meta is what operating needs to see of a session without its ticket.
@@ -73,6 +74,9 @@ type tokens struct {
 }
 
 func (r *record) session(name Name) *Session {
+	if r.made != nil {
+		return r.made
+	}
 	return &Session{
 		Name: name, Access: r.access, User: r.user, Tenant: r.tenant,
 		Created: r.created, TokenExpires: r.tokenExpires, Expires: r.expires,

@@ -27,29 +27,22 @@ type Field struct {
 }
 
 // NewField returns a field whose value is a credential: the whole field value,
-// scheme included. It is kept out of the upstream's answers.
-func NewField(name, value string) Field {
-	return Field{http.CanonicalHeaderKey(name), &value, 1 + strings.LastIndexByte(value, ' ') + 1, true}
-}
-
-// NewBearer returns a field whose value is "Bearer " and a token, kept out of
-// the upstream's answers.
-func NewBearer(name, token string) Field {
-	const scheme = "Bearer "
-	value := scheme + token
-	return Field{http.CanonicalHeaderKey(name), &value, 1 + len(scheme), true}
+// scheme included. It is kept out of the upstream's answers. The value is not
+// copied here, nor by the functions below, and must not change.
+func NewField(name string, value *string) Field {
+	return Field{http.CanonicalHeaderKey(name), value, 1 + strings.LastIndexByte(*value, ' ') + 1, true}
 }
 
 // NewHandle returns a field whose value is kept out of the upstream's answers
 // and is no token: it can only be traded for one elsewhere.
-func NewHandle(name, value string) Field {
-	return Field{http.CanonicalHeaderKey(name), &value, 1, false}
+func NewHandle(name string, value *string) Field {
+	return Field{http.CanonicalHeaderKey(name), value, 1, false}
 }
 
 // NewIdentity returns a field whose value describes the user. The upstream may
 // repeat it in an answer.
-func NewIdentity(name, value string) Field {
-	return Field{http.CanonicalHeaderKey(name), &value, 0, false}
+func NewIdentity(name string, value *string) Field {
+	return Field{http.CanonicalHeaderKey(name), value, 0, false}
 }
 
 // Name returns the canonical name of the field.
@@ -102,9 +95,9 @@ type Injection struct {
 	// Vary says that the answer would be another one with another cookie.
 	Vary bool
 
-	// Cookies returns the Cookie lines as the client sent them, for another gate
-	// further on. They go nowhere else; a func can't be printed.
-	Cookies func() []string
+	// Client is who sent the request, for another gate further on; nil where no
+	// cookies came.
+	Client Client
 
 	// Session is whose token it is; nil where nobody is to be told of streams and
 	// refusals.
@@ -114,6 +107,10 @@ type Injection struct {
 	// that has none either, one that knows only what every site reserves.
 	Hygiene *Hygiene
 }
+
+// Client knows the Cookie lines as the client sent them. They go nowhere but to
+// another gate of the site; an interface can't be printed.
+type Client interface{ Cookies() []string }
 
 // Check returns ErrNoToken when the request needs a token and Fields hold none.
 func (inj *Injection) Check() error {

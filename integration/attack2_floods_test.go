@@ -39,14 +39,14 @@ func TestAttack2Floods(t *testing.T) {
 		return err
 	}
 	anybody := s.attack2.with(t, "")
-	flood("CK-024 forged sessions", 1000, func(int) error {
+	flood("CK-024 forged sessions", 500, func(int) error {
 		forged := attack2Forged(len(s.held(alice.visitor)))
 		return ask(s.attack2.with(t, s.name()+"="+forged), "/studio", scripted, http.StatusUnauthorized)
 	})
-	flood("ST-021 sign-ins that begin", 300, func(i int) error {
+	flood("ST-021 sign-ins that begin", 100, func(i int) error {
 		return ask(anybody, fmt.Sprint("/auth/signin?return_to=/", i), navigation, http.StatusFound)
 	})
-	flood("ST-021 callbacks of nobody", 300, func(i int) error {
+	flood("ST-021 callbacks of nobody", 100, func(i int) error {
 		return ask(anybody, fmt.Sprintf("/auth/callback?code=c%d&state=%s%06d", i, someState[:37], i), navigation, http.StatusFound)
 	})
 }

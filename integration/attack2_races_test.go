@@ -60,8 +60,7 @@ func (p *provider) of(user string) (found []refreshCall) {
 	return found
 }
 
-func TestAttack2Races(t *testing.T) {
-	t.Parallel()
+func attack2Races(t *testing.T) {
 	attack2AtOnce(t, map[string]func(*testing.T){
 		"RF-005 a store that takes nothing":  storeTakesNothing,
 		"RF-008 a gateway that died with it": gatewayDiesRefreshing,

@@ -100,8 +100,7 @@ func TestAttack2StoredRecords(t *testing.T) {
 	}
 }
 
-func TestAttack2StoredLives(t *testing.T) {
-	t.Parallel()
+func attack2StoredLives(t *testing.T) {
 	s := newAttack2Stored(t, "\t\tsession_lifetime 4s\n")
 	used, forged := s.record(t, "alice"), s.record(t, "bob")
 	rows := map[string]func(*testing.T){}
@@ -125,8 +124,7 @@ func TestAttack2StoredLives(t *testing.T) {
 }
 
 // Refreshes of the past: a snapshot of the store comes back.
-func TestAttack2StoredPast(t *testing.T) {
-	t.Parallel()
+func attack2StoredPast(t *testing.T) {
 	s := newAttack2Stored(t, "")
 	s.osc.SetKnobs(func(k *simulator.Knobs) { k.Token.AccessLifetimeSeconds = 3 })
 	rows := map[string]func(*testing.T){}

@@ -76,8 +76,7 @@ func attack2Lived(seconds string) func(string, int) attack2Reply {
 	return func(name string, n int) attack2Reply { return attack2Pair(name, n, "expires_in", seconds) }
 }
 
-func TestAttack2Refreshes(t *testing.T) {
-	t.Parallel()
+func attack2RefreshRows(t *testing.T) {
 	a := newAttack2(t, setup{})
 	a.canaries.note(planted, marker)
 	grants := a.grants()

@@ -110,8 +110,7 @@ func (w attack2Replacing) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-func TestAttack2ClientsThatEnd(t *testing.T) {
-	t.Parallel()
+func attack2ClientsThatEnd(t *testing.T) {
 	t.Run("DC-004 a client of a few seconds", func(t *testing.T) {
 		a := newAttack2(t, setup{})
 		a.osc.SetKnobs(func(k *simulator.Knobs) {

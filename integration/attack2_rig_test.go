@@ -260,6 +260,21 @@ func attack2Has(status int, among []int) bool {
 	return false
 }
 
+// TestAttack2InTime has what waits for tokens, leases and patience to end. Each
+// takes its time and next to nothing of the machine.
+func TestAttack2InTime(t *testing.T) {
+	t.Parallel()
+	attack2AtOnce(t, map[string]func(*testing.T){
+		"answers without end":  attack2Endlessly,
+		"races":                attack2Races,
+		"clients that end":     attack2ClientsThatEnd,
+		"stored lives":         attack2StoredLives,
+		"a stored past":        attack2StoredPast,
+		"refreshes":            attack2RefreshRows,
+		"a store that refuses": attack2StoreThatRefuses,
+	})
+}
+
 // attack2AtOnce runs subtests side by side, however many tests may: they do
 // little but wait.
 func attack2AtOnce(t *testing.T, all map[string]func(*testing.T)) {

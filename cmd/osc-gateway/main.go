@@ -17,5 +17,6 @@ var version string
 func main() {
 	caddy.CustomBinaryName = "osc-gateway"
 	caddy.CustomVersion = version
+	tuneCollector()
 	caddycmd.Main()
 }

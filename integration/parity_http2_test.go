@@ -39,6 +39,7 @@ func (p *parity) secureVisitor(t *testing.T) *visitor {
 // h2stream is a request over HTTP/2 and what comes back.
 type h2stream struct {
 	t       *testing.T
+	ctx     context.Context
 	upload  *io.PipeWriter
 	hints   chan string
 	answer  chan *http.Response
@@ -55,7 +56,7 @@ func (p *parity) open(t *testing.T, v *visitor, host string, trailer http.Header
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	ctx, leave := context.WithTimeout(t.Context(), patience)
-	s := &h2stream{t: t, hints: make(chan string, 8), answer: make(chan *http.Response, 1), leave: leave}
+	s := &h2stream{t: t, ctx: ctx, hints: make(chan string, 8), answer: make(chan *http.Response, 1), leave: leave}
 	t.Cleanup(leave)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
 		s.hints <- fmt.Sprintf("%d %s", code, header.Get("Link"))
@@ -89,6 +90,17 @@ func (s *h2stream) send(text string) {
 	s.t.Helper()
 	if _, err := io.WriteString(s.upload, text); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// hint waits for an interim answer.
+func (s *h2stream) hint() {
+	s.t.Helper()
+	select {
+	case hint := <-s.hints:
+		fmt.Fprintln(&s.told, hint)
+	case <-s.ctx.Done():
+		s.t.Fatal("no interim answer came")
 	}
 }
 
@@ -147,7 +159,7 @@ var h2streams = map[string]struct {
 		app := meet()
 		app.until("\r\n\r\n" + last)
 		app.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n")
-		fmt.Fprintln(&client.told, <-client.hints)
+		client.hint()
 		app.send(ok + "Content-Length: 2\r\n\r\nok")
 		client.head()
 		client.rest()

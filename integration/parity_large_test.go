@@ -23,7 +23,7 @@ func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestParityOfLargeBodiesWhichNobodyKeeps(t *testing.T) {
 	t.Parallel()
-	const size, allowed = 128 * mebibyte, 32 * mebibyte
+	const size, allowed = 64 * mebibyte, 32 * mebibyte
 	arrived := make(chan int64, 1)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		count, _ := io.Copy(io.Discard, r.Body)

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -114,7 +116,16 @@ func provision(t testing.TB, text string) *caddyhttp.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return httpApp.(*caddyhttp.App).Servers["srv0"]
+	return mainServer(httpApp.(*caddyhttp.App).Servers)
+}
+
+// mainServer is the one visitors come to: a site with osc_jobs beside it is on
+// a server of its own, of this machine alone.
+func mainServer(servers map[string]*caddyhttp.Server) *caddyhttp.Server {
+	if first := servers["srv0"]; slices.ContainsFunc(first.Listen, func(at string) bool { return strings.HasPrefix(at, "127.0.0.1:") }) {
+		return servers["srv1"]
+	}
+	return servers["srv0"]
 }
 
 func fileStorage(dir string) json.RawMessage {

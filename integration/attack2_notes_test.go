@@ -13,7 +13,7 @@ import (
 var attack2NotHere = map[string]string{
 	"CB-009": "a quarter of an hour needs a clock that can be turned: internal/gate TestAFlowEndsAfterAQuarterOfAnHour, internal/cookies TestAFlowEndsAfterItsAge",
 	"TE-005": "TestRetryAfterIsHonoured",
-	"CK-016": "TestASessionIsKeptNoLongerThanItsIdleLimit, and TestARefusedRefreshEndsTheSession for the provider's limit",
+	"CK-016": "TestASessionIsKeptNoLongerThanItsIdleLimit, and TestARefusedRefreshEndsTheSessionAndSaysWhy for the provider's limit",
 	"RF-001": "TestRequestsOnTwoGatewaysShareOneRefresh has 200 requests on each of two, TestAllSessionsExpireAtOnce/file 20 for each of many sessions on one",
 	"RF-002": "TestRequestsOnTwoGatewaysShareOneRefresh",
 	"RF-003": "TestAVisitorWhoLeavesAtAnyStepCostsNothing, at every stage of the provider's answer",

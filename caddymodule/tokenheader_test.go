@@ -104,7 +104,11 @@ http://localhost {
 }`)
 	b := g.browser()
 	b.signsIn(g.local() + "/")
-	for _, r := range asked.requests() {
+	all := asked.requests()
+	if len(all) == 0 || all[0].URL.Path != "/check" {
+		t.Fatalf("forward_auth asked %d times", len(all))
+	}
+	for _, r := range all {
 		wantNoToken(t, r)
 	}
 }

@@ -26,12 +26,13 @@ type passenger struct {
 	credential secret.String
 	job        secret.String // the handle; empty for none
 
-	gate   *Gate
-	route  *Route
-	path   string
-	vault  Vault
-	ticket tokens.Ticket // zero for a caller with a token of its own
-	realm  string
+	gate     *Gate
+	route    *Route
+	path     string
+	isCaller bool // with a token of its own, and no session of ours
+	vault    Vault
+	ticket   tokens.Ticket // zero for a caller
+	realm    string
 }
 
 // equip gives a passenger what the route sends: the user's token, or that of
@@ -94,6 +95,9 @@ func (g *Gate) injection(route *Route, p *passenger) *upstream.Injection {
 // Renew implements upstream.Session: the upstream refused the token, so it is
 // renewed, which the vault and the services do seldom enough.
 func (p *passenger) Renew(ctx context.Context, wait bool) *upstream.Injection {
+	if p.route.Token.Name == "" {
+		return nil // none of ours was sent
+	}
 	if !wait {
 		go p.renewed(context.WithoutCancel(ctx))
 		return nil

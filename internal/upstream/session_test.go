@@ -21,6 +21,7 @@ const (
 // fakeSession is whose token a request carries. It remembers what it was told.
 type fakeSession struct {
 	newer *Injection // what Renew gives
+	eager bool       // also where nobody waits
 
 	mu       sync.Mutex
 	renewals []bool // whether each waited
@@ -34,7 +35,7 @@ func (s *fakeSession) Renew(_ context.Context, wait bool) *Injection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.renewals = append(s.renewals, wait)
-	if !wait {
+	if !wait && !s.eager {
 		return nil
 	}
 	return s.newer
@@ -226,7 +227,13 @@ func TestWithoutAnotherTokenTheRefusalStands(t *testing.T) {
 			t.Errorf("%s: the body is gone: %q", name, body)
 		}
 	}
-	base := &refusing{status: 401} // whose token it is nobody knows
+	inj, session := ofSession()
+	session.eager = true
+	base := &refusing{status: 401}
+	if resp, err := (&Transport{Base: base}).RoundTrip(asking(t, "POST", nil, inj)); err != nil || resp.StatusCode != 401 || len(base.sent) != 1 {
+		t.Errorf("a POST: %v, %d attempts", err, len(base.sent))
+	}
+	base = &refusing{status: 401} // whose token it is nobody knows
 	if resp, err := (&Transport{Base: base}).RoundTrip(asking(t, "GET", nil, withToken("x-pat-jwt"))); err != nil || resp.StatusCode != 401 || len(base.sent) != 1 {
 		t.Errorf("without a session: %v, %d attempts", err, len(base.sent))
 	}

@@ -326,6 +326,7 @@ type services struct {
 	asked   []string // sessions' tokens
 	renewed []string // what was refused
 	newer   secret.String
+	fixed   secret.String // the token of all services, where it is not empty
 	err     error
 }
 
@@ -333,6 +334,9 @@ func (s *services) Token(_ context.Context, session *tokens.Session, service str
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, session.Access.Reveal())
+	if !s.fixed.IsEmpty() {
+		return s.fixed, s.err
+	}
 	return secret.New(canary + service), s.err
 }
 

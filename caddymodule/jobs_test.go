@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/Eyevinn/osc-gateway/internal/gate"
@@ -46,6 +48,21 @@ http://localhost {
 http://127.0.0.1 {
 	osc_jobs
 	respond "something else" 418
+}
+`
+
+// siteWithJobs has no routes that differ from it.
+const siteWithJobs = `{
+	osc_auth {
+		issuer {$OSC}
+		store memory
+	}
+}
+
+http://localhost {
+	osc_proxy {$APP} {
+		jobs 1h
+	}
 }
 `
 
@@ -180,7 +197,7 @@ func TestAKeyOfJobsIsMadeWhereThereAreJobsAndNoneIsGiven(t *testing.T) {
 	noJobs := strings.ReplaceAll(noSite, "jobs 12h", "streams 12h")
 	for name, test := range map[string]struct{ text, want string }{
 		"routes with jobs": {noSite, "job.key master.key"},
-		"a site with jobs": {strings.Replace(noJobs, "{$APP} {\n", "{$APP} {\n\t\tjobs 1h\n", 1), "job.key master.key"},
+		"a site with jobs": {siteWithJobs, "job.key master.key"},
 		"a site for jobs":  {strings.ReplaceAll(jobSite, "jobs 12h", "streams 12h"), "job.key master.key"},
 		"no jobs":          {noJobs, "master.key"},
 		"a key is given":   {strings.Replace(jobSite, "store memory", "store memory\n\t\tjob_key "+key, 1), "master.key"},
@@ -296,5 +313,32 @@ func TestTheAdminAPIListsStreamsAndTheyEndWithTheirSession(t *testing.T) {
 	admin(t, "DELETE", "/osc_auth/sessions/"+sessions[0].ID, nil)
 	if _, err := io.ReadAll(res.Body); err != nil {
 		t.Errorf("the stream ended with %v", err)
+	}
+}
+
+func TestARouteTakesWhatItDoesNotSayFromItsSite(t *testing.T) {
+	on, off := true, false
+	site := RouteOptions{Streams: caddy.Duration(3 * time.Hour), Jobs: caddy.Duration(12 * time.Hour), Passthrough: &on}
+	for name, test := range map[string]struct {
+		site, own RouteOptions
+		want      gate.Route
+	}{
+		"nothing is said":       {RouteOptions{}, RouteOptions{}, gate.Route{}},
+		"the site says it":      {site, RouteOptions{}, gate.Route{Streams: 3 * time.Hour, Jobs: 12 * time.Hour, Passthrough: true}},
+		"the route says it":     {RouteOptions{}, site, gate.Route{Streams: 3 * time.Hour, Jobs: 12 * time.Hour, Passthrough: true}},
+		"the route says others": {site, RouteOptions{Streams: caddy.Duration(time.Hour), Jobs: caddy.Duration(time.Minute), Passthrough: &off}, gate.Route{Streams: time.Hour, Jobs: time.Minute}},
+	} {
+		got, err := test.own.over(test.site).route(gate.Required, nil)
+		if err != nil || got.Streams != test.want.Streams || got.Jobs != test.want.Jobs || got.Passthrough != test.want.Passthrough {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for name, bad := range map[string]RouteOptions{
+		"streams below nothing": {Streams: -1}, "jobs below nothing": {Jobs: -1},
+		"passthrough and no field": {Passthrough: &on, TokenHeader: &TokenHeader{Name: tokenHeaderOff}},
+	} {
+		if _, err := bad.route(gate.Required, nil); err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }

@@ -39,6 +39,7 @@ func TestAdapt(t *testing.T) {
 	t.Setenv("OSC_TEST_SET", "from-the-environment")
 	t.Setenv("OSC_TEST_EMPTY", "")
 	t.Setenv("OSC_TEST_MASKED", "***")
+	t.Setenv("OSC_TEST_JOB_KEY", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".caddyfiletest")
 		t.Run(name, func(t *testing.T) { adaptGolden(t, file, name) })

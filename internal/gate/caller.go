@@ -32,16 +32,17 @@ func (r *Route) brought(request *http.Request) []string {
 // no cookie is looked at, so neither the browser's session nor the caller's
 // token ever stands in for the other.
 func (g *Gate) admitCaller(r *http.Request, p *passenger, lines []string) *refusal {
+	p.isCaller = true
 	token, ok := p.route.Token.read(lines)
 	if !ok {
-		return &refusal{reason: pages.TokenRejected, program: true}
+		return &refusal{reason: pages.TokenRejected}
 	}
 	session, err := g.cfg.Callers.Identify(r.Context(), token)
 	switch {
 	case errors.Is(err, osc.ErrTokenRefused):
-		return &refusal{reason: pages.TokenRejected, program: true, cause: err}
+		return &refusal{reason: pages.TokenRejected, cause: err}
 	case err != nil:
-		return &refusal{reason: pages.ProviderUnavailable, retryAfter: osc.RetryAfter(err), program: true, cause: err}
+		return &refusal{reason: pages.ProviderUnavailable, retryAfter: osc.RetryAfter(err), cause: err}
 	}
 	p.Session = session
 	return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +26,10 @@ type vault struct {
 	fail     map[string]error // by method
 	calls    map[string]int
 	streams  []*tokens.Stream
-	closed   int // of the streams
+	closed   int                         // of the streams
+	newer    secret.String               // what a renewal brings; empty for nothing
+	renewals chan secret.String          // the tokens that were refused
+	opens    map[string]tokens.JobTicket // by handle
 }
 
 type kept struct {
@@ -86,8 +90,46 @@ func (v *vault) Lasting(ctx context.Context, site string, ticket tokens.Ticket) 
 	return v.open(ctx, "Lasting", site, ticket)
 }
 
-func (v *vault) Renew(ctx context.Context, site string, ticket tokens.Ticket, _ secret.String) (*tokens.Session, error) {
-	return v.open(ctx, "Renew", site, ticket)
+func (v *vault) Renew(ctx context.Context, site string, ticket tokens.Ticket, refused secret.String) (*tokens.Session, error) {
+	defer func() { v.renewals <- refused }()
+	session, err := v.open(ctx, "Renew", site, ticket)
+	if err != nil || v.newer.IsEmpty() {
+		return session, err
+	}
+	renewed := *session
+	renewed.Access = v.newer
+	return &renewed, nil
+}
+
+// OpenJob opens the handles the test has made.
+func (v *vault) OpenJob(handle string) (tokens.JobTicket, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.begin(context.Background(), "OpenJob"); err != nil {
+		return tokens.JobTicket{}, err
+	}
+	job, there := v.opens[handle]
+	if !there {
+		return tokens.JobTicket{}, tokens.ErrAbsent
+	}
+	return job, nil
+}
+
+// touched is how many calls of all methods there were.
+func (v *vault) touched() (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, calls := range v.calls {
+		n += calls
+	}
+	return n
+}
+
+// stream is the nth stream, and how many were closed.
+func (v *vault) stream(n int) (stream *tokens.Stream, closed int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.streams[n], v.closed
 }
 
 // Stream keeps the stream for the test to end.
@@ -276,6 +318,61 @@ func (p *provider) CheckIssuer(_ context.Context, values []string) bool {
 		return p.issuer == ""
 	}
 	return len(values) == 1 && values[0] == p.issuer
+}
+
+// services gives each service a token that says whose it is.
+type services struct {
+	mu      sync.Mutex
+	asked   []string // sessions' tokens
+	renewed []string // what was refused
+	newer   secret.String
+	fixed   secret.String // the token of all services, where it is not empty
+	err     error
+}
+
+func (s *services) Token(_ context.Context, session *tokens.Session, service string) (secret.String, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, session.Access.Reveal())
+	if !s.fixed.IsEmpty() {
+		return s.fixed, s.err
+	}
+	return secret.New(canary + service), s.err
+}
+
+func (s *services) Renew(_ context.Context, _ *tokens.Session, _ string, refused secret.String) (secret.String, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renewed = append(s.renewed, refused.Reveal())
+	return s.newer, s.err
+}
+
+// callers knows whose tokens those of canary are.
+type callers struct {
+	mu    sync.Mutex
+	asked []string
+	err   error
+}
+
+func (c *callers) Identify(_ context.Context, token secret.String) (*tokens.Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = append(c.asked, token.Reveal())
+	user, ours := strings.CutPrefix(token.Reveal(), canary+"caller-")
+	switch {
+	case c.err != nil:
+		return nil, c.err
+	case !ours:
+		return nil, osc.ErrTokenRefused
+	default:
+		return &tokens.Session{Name: tokens.Name{9}, Access: token, User: user, Tenant: "acme"}, nil
+	}
+}
+
+func (c *callers) calls() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.asked)
 }
 
 // observer remembers what it was told.

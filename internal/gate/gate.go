@@ -165,7 +165,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		refused = g.equip(r.Context(), p)
 	}
 	if refused != nil {
-		refused.program = route.Mode == API
+		refused.program = route.Mode == API || p.isCaller
 	}
 	g.cfg.Observer.Request(route.Mode.String(), outcome(route, refused))
 	switch {

@@ -28,12 +28,13 @@ type passenger struct {
 	credential secret.String
 	job        secret.String // the handle; empty for none
 
-	gate   *Gate
-	route  *Route
-	path   string
-	vault  Vault
-	ticket tokens.Ticket // zero for a caller with a token of its own
-	realm  string
+	gate     *Gate
+	route    *Route
+	path     string
+	isCaller bool // with a token of its own, and no session of ours
+	vault    Vault
+	ticket   tokens.Ticket // zero for a caller
+	realm    string
 
 	injection     upstream.Injection
 	fields        [4]upstream.Field
@@ -114,6 +115,9 @@ func (p *passenger) Cookies() []string { return p.cookies }
 // Renew implements upstream.Session: the upstream refused the token, so it is
 // renewed, which the vault and the services do seldom enough.
 func (p *passenger) Renew(ctx context.Context, wait bool) *upstream.Injection {
+	if p.route.Token.Name == "" {
+		return nil // none of ours was sent
+	}
 	if !wait {
 		go p.renewed(context.WithoutCancel(ctx))
 		return nil

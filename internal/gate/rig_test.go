@@ -56,6 +56,8 @@ type rig struct {
 	origins   *origins
 	observer  *observer
 	app       *app
+	services  *services
+	callers   *callers
 	log       *logBuffer
 	endpoints string
 }
@@ -95,12 +97,12 @@ func newRig(t testing.TB, changes ...func(*rig, *gate.Config)) *rig {
 		provider: &provider{}, observer: &observer{}, app: &app{}, log: &logBuffer{}, endpoints: "/auth",
 	}
 	r.ring = newRing(t)
-	r.vault = &vault{clock: r.clock, sessions: map[tokens.Name]*kept{}, fail: map[string]error{}, calls: map[string]int{}}
+	r.vault = &vault{clock: r.clock, sessions: map[tokens.Name]*kept{}, fail: map[string]error{}, calls: map[string]int{}, renewals: make(chan secret.String, 64), opens: map[string]tokens.JobTicket{}}
 	r.safe = &safe{vault: r.vault, ring: r.ring}
-	r.clients = newClients()
+	r.clients, r.services, r.callers = newClients(), &services{}, &callers{}
 	cfg := gate.Config{
 		Endpoints: r.endpoints, Routes: standardRoutes(), Origins: r.origins, Safe: r.safe, Realm: issuer, Clients: r.clients,
-		Provider: r.provider, Cookies: jarConfig, Pages: pages.New("The App"), Observer: r.observer, InPlace: true,
+		Provider: r.provider, Services: r.services, Callers: r.callers, Cookies: jarConfig, Pages: pages.New("The App"), Observer: r.observer, InPlace: true,
 		Hygiene: upstream.NewHygiene(upstream.Rules{SessionCookies: jarConfig.Owns}),
 		Now:     r.clock.Now, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -91,7 +91,7 @@ func (c *Callers) check(ctx context.Context, name tokens.Name, token secret.Stri
 	case <-time.After(checkWait):
 		return caller{}, errTooManyChecks
 	}
-	_, err := c.services.ask(ctx, EndpointCatalog, http.MethodGet, c.services.catalog+"/mysubscriptions", token, nil)
+	_, err := c.services.subscriptions(ctx, token)
 	now := c.services.provider.now()
 	var answer *Error
 	switch {

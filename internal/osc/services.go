@@ -81,7 +81,8 @@ func (s *Services) other(ctx context.Context, session *tokens.Session, service s
 		return known.token, nil
 	}
 	done := s.flights.DoChan(string(key.session[:])+service, func() (any, error) {
-		if known, there := s.good(key); there && !known.token.Equal(refused) { // somebody may have been faster
+		known, there := s.good(key)
+		if there && (!known.token.Equal(refused) || !s.mayRenew(key, known)) { // somebody may have been faster
 			return known, nil
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serviceTimeout)
@@ -113,16 +114,19 @@ const renewEvery = time.Minute
 // exchanges again, unless there is another one by now or that was tried a moment
 // ago.
 func (s *Services) Renew(ctx context.Context, session *tokens.Session, service string, refused secret.String) (secret.String, error) {
-	key := serviceKey{session.Name, service}
-	if known, there := s.known.Get(key); there && known.token.Equal(refused) {
-		now := s.provider.now()
-		if now.Sub(known.tried) < renewEvery {
-			return refused, nil
-		}
-		known.tried = now // also where the exchange fails
-		s.known.Put(key, known)
-	}
 	return s.other(ctx, session, service, refused)
+}
+
+// mayRenew tells whether a token that was refused is to be exchanged again, and
+// remembers that it was, also where that fails.
+func (s *Services) mayRenew(key serviceKey, known serviceToken) bool {
+	now := s.provider.now()
+	if since := now.Sub(known.tried); since >= 0 && since < renewEvery { // less than 0: the clock was set back
+		return false
+	}
+	known.tried = now
+	s.known.Put(key, known)
+	return true
 }
 
 // good is the token that is remembered, where it can still be used.
@@ -186,15 +190,9 @@ func (s *Services) subscribe(ctx context.Context, session *tokens.Session, servi
 	if _, there := s.subscribed.Get(key); there && session.Tenant != "" {
 		return nil
 	}
-	body, err := s.ask(ctx, EndpointCatalog, http.MethodGet, s.catalog+"/mysubscriptions", session.Access, nil)
+	list, err := s.subscriptions(ctx, session.Access)
 	if err != nil {
 		return err
-	}
-	var list []struct {
-		ServiceID string `json:"serviceId"`
-	}
-	if err := json.Unmarshal(body, &list); err != nil {
-		return &Error{Endpoint: EndpointCatalog, Status: http.StatusOK, Malformed: true, cause: errors.New("not a list of subscriptions")}
 	}
 	for _, subscribed := range list {
 		if subscribed.ServiceID == service {
@@ -211,6 +209,25 @@ func (s *Services) subscribe(ctx context.Context, session *tokens.Session, servi
 	}
 	s.subscribed.Put(key, struct{}{})
 	return nil
+}
+
+// subscriptions are the services the token's workspace subscribes to, as the
+// catalogue lists them. A page of success that is no such list is an error: it may
+// be of anybody, who answers everybody so.
+func (s *Services) subscriptions(ctx context.Context, pat secret.String) ([]listedService, error) {
+	body, err := s.ask(ctx, EndpointCatalog, http.MethodGet, s.catalog+"/mysubscriptions", pat, nil)
+	if err != nil {
+		return nil, err
+	}
+	var list []listedService
+	if err := json.Unmarshal(body, &list); err != nil || list == nil {
+		return nil, &Error{Endpoint: EndpointCatalog, Status: http.StatusOK, Malformed: true, cause: errors.New("not a list of subscriptions")}
+	}
+	return list, nil
+}
+
+type listedService struct {
+	ServiceID string `json:"serviceId"`
 }
 
 // ask calls the platform in the user's name. A body-less call has no content

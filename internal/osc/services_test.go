@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/secret"
@@ -197,4 +198,108 @@ func TestAVisitorIsNotSentToAProviderThatHasForgottenTheClient(t *testing.T) {
 		checkFor(t, c, redirectURI, "dyn-2")
 	}
 	checkAsked(t, r.server, registerPath, 2)
+}
+
+func wantRenewed(t *testing.T, s *Services, session *tokens.Session, refused, want string) {
+	t.Helper()
+	got, err := s.Renew(t.Context(), session, service, secret.New(refused))
+	if err != nil || got.Reveal() != want {
+		t.Fatalf("Renew = %q, %v; want %q", got.Reveal(), err, want)
+	}
+}
+
+// serviceRig has a workspace that is subscribed, and service tokens that live for
+// an hour.
+func serviceRig(t *testing.T) (*rig, *Services) {
+	t.Helper()
+	r := newRig(t)
+	r.server.on(catalogPath, answer(200, subscriptions))
+	r.server.on(servicePath, r.grantsService(time.Hour))
+	return r, servicesOf(r)
+}
+
+func TestARefusedServiceTokenIsExchangedAgainOnceAMinute(t *testing.T) {
+	r, s := serviceRig(t)
+	wantService(t, s, sessionOf(1), "sat-1")
+	wantRenewed(t, s, sessionOf(1), "sat-1", "sat-2")
+	wantRenewed(t, s, sessionOf(1), "sat-1", "sat-2") // a late refusal of the old one
+	wantService(t, s, sessionOf(1), "sat-2")
+	checkAsked(t, r.server, servicePath, 2)
+	r.clock.Advance(renewEvery - time.Second)
+	wantRenewed(t, s, sessionOf(1), "sat-2", "sat-2")
+	checkAsked(t, r.server, servicePath, 2)
+	r.clock.Advance(time.Second)
+	wantRenewed(t, s, sessionOf(1), "sat-2", "sat-3")
+	checkAsked(t, r.server, servicePath, 3)
+}
+
+func TestARefusedServiceTokenIsNobodyElses(t *testing.T) {
+	r, s := serviceRig(t)
+	wantService(t, s, sessionOf(1), "sat-1")
+	wantService(t, s, sessionOf(2), "sat-2")
+	r.clock.Advance(renewEvery)
+	wantRenewed(t, s, sessionOf(1), "sat-1", "sat-3")
+	wantService(t, s, sessionOf(2), "sat-2")
+}
+
+func TestARefusedServiceTokenThatIsForgottenIsExchangedAnew(t *testing.T) {
+	r, s := serviceRig(t)
+	wantRenewed(t, s, sessionOf(1), "sat-of-another-process", "sat-1")
+	r.clock.Advance(56 * time.Minute) // it is too close to its end by now
+	wantRenewed(t, s, sessionOf(1), "sat-1", "sat-2")
+	checkAsked(t, r.server, servicePath, 2)
+}
+
+func TestAnExchangeThatFailsAfterARefusalIsNotTriedAgainWithinAMinute(t *testing.T) {
+	r, s := serviceRig(t)
+	wantService(t, s, sessionOf(1), "sat-1")
+	r.clock.Advance(renewEvery)
+	r.server.on(servicePath, answer(503, ""))
+	if got, err := s.Renew(t.Context(), sessionOf(1), service, secret.New("sat-1")); err == nil || !got.IsEmpty() {
+		t.Errorf("Renew = %q, %v", got.Reveal(), err)
+	}
+	for range 5 {
+		r.clock.Advance(renewEvery/5 - time.Second)
+		wantRenewed(t, s, sessionOf(1), "sat-1", "sat-1")
+		wantService(t, s, sessionOf(1), "sat-1") // what there is is still given
+	}
+	checkAsked(t, r.server, servicePath, 2)
+	r.server.on(servicePath, r.grantsService(time.Hour))
+	r.clock.Advance(renewEvery)
+	wantRenewed(t, s, sessionOf(1), "sat-1", "sat-1") // the server counts from the beginning
+	checkAsked(t, r.server, servicePath, 3)
+}
+
+// A clock that was set back does not make the wait any longer.
+func TestARefusedServiceTokenIsExchangedAfterTheClockWasSetBack(t *testing.T) {
+	r, s := serviceRig(t)
+	wantService(t, s, sessionOf(1), "sat-1")
+	r.clock.Advance(-time.Hour)
+	wantRenewed(t, s, sessionOf(1), "sat-1", "sat-2")
+}
+
+func TestParallelRefusalsOfAServiceTokenShareOneExchangeAndAllGetItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, end := newBubbleRig(t)
+		defer end()
+		s := servicesOf(r)
+		r.server.on(catalogPath, answer(200, subscriptions))
+		grant := r.grantsService(time.Hour)
+		r.server.on(servicePath, grant)
+		wantService(t, s, sessionOf(1), "sat-1")
+		r.clock.Advance(renewEvery)
+		release := make(chan struct{})
+		r.server.on(servicePath, func(w http.ResponseWriter, q *http.Request) { <-release; grant(w, q) })
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() { wantRenewed(t, s, sessionOf(1), "sat-1", "sat-2") })
+		}
+		synctest.Wait()
+		all.Go(func() { wantRenewed(t, s, sessionOf(1), "sat-1", "sat-2") }) // while it is under way
+		wantService(t, s, sessionOf(1), "sat-1")                             // nobody else waits for it
+		synctest.Wait()
+		close(release)
+		all.Wait()
+		checkAsked(t, r.server, servicePath, 2)
+	})
 }

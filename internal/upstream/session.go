@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -57,7 +58,7 @@ func isReplayable(req *http.Request) bool {
 // streamKind is the kind of stream an answer is, "" for one that is none.
 func streamKind(status int, header http.Header) string {
 	if status == http.StatusSwitchingProtocols {
-		return strings.ToLower(header.Get("Upgrade"))
+		return strings.ToLower(cmp.Or(header.Get("Upgrade"), "upgrade"))
 	}
 	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	switch media = strings.TrimSpace(media); {

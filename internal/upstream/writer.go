@@ -1,7 +1,9 @@
 package upstream
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 )
 
@@ -59,6 +61,20 @@ func (w *filterWriter) tell(status int) {
 	if kind := streamKind(status, w.Header()); kind != "" {
 		w.closed = w.injection.Session.Stream(kind, w.end)
 	}
+}
+
+// Hijack is for handlers that take the connection over and write the answer to
+// it themselves. Nothing of that is filtered, but it ends with the session.
+func (w *filterWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && !w.wrote && w.injection != nil && w.injection.Session != nil {
+		w.closed = w.injection.Session.Stream(streamKind(http.StatusSwitchingProtocols, w.request.Header), func() {
+			w.end()
+			_ = conn.Close()
+		})
+	}
+	w.wrote = w.wrote || err == nil
+	return conn, buffered, err
 }
 
 func (w *filterWriter) Write(b []byte) (int, error) {

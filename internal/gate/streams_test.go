@@ -1,7 +1,6 @@
 package gate_test
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,14 +60,6 @@ func TestAStreamThatCanNotBeginIsToldWhy(t *testing.T) {
 	if a := b.do("GET", "/app", webSocket); a.Code != http.StatusUnauthorized || a.reason() != "session_revoked" {
 		t.Errorf("%d %s", a.Code, a.Body)
 	}
-}
-
-// events answers with server-sent events until the request is over.
-func events(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Content-Type", "text/event-stream")
-	io.WriteString(w, "data: 1\n\n")
-	<-r.Context().Done()
-	return nil
 }
 
 func TestAStreamOfARouteIsToldToTheVaultAndEndsWhenItSays(t *testing.T) {

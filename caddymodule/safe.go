@@ -72,6 +72,9 @@ func (s *safe) rings(ctx context.Context) (keys, jobKeys *tokens.KeyRing, err er
 			return nil, nil, err
 		}
 	}
+	if s.jobKeys.Shares(s.keys) { // one of the two may be that in the storage
+		return nil, nil, errSharedKey
+	}
 	return s.keys, s.jobKeys, nil
 }
 

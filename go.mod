@@ -1,6 +1,6 @@
 module github.com/Eyevinn/osc-gateway
 
-go 1.26.0
+go 1.26.6
 
 require (
 	github.com/KimMachineGun/automemlimit v1.0.0

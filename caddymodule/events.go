@@ -42,33 +42,88 @@ func (o *observer) emit(event string, data map[string]any) {
 	}
 }
 
-// Entered sets {http.auth.user.*}; Caddy's access log takes user_id from it.
+// Entered makes {http.auth.user.*} those of the session; Caddy's access log takes
+// user_id from it.
 func (o *observer) Entered(r *http.Request, session *tokens.Session) {
-	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		replacer.Set("http.auth.user.id", session.User)
-		replacer.Set("http.auth.user.tenant", session.Tenant)
+	if v := visitorOf(r); v != nil {
+		v.signedIn, v.user, v.tenant = true, session.User, session.Tenant
 	}
-	caddyhttp.SetVar(r.Context(), enteredVar, entered{tenant: session.Tenant})
+	replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	// What another authentication has set comes first, and must not pass for ours.
+	if user, _ := replacer.GetString(placeholderUser); user != session.User {
+		replacer.Set(placeholderUser, session.User)
+	}
+	if tenant, _ := replacer.GetString(placeholderTenant); tenant != session.Tenant {
+		replacer.Set(placeholderTenant, session.Tenant)
+	}
 }
 
-// enteredVar is the request's variable by which matchers know who was let in.
-// Placeholders would not do: other handlers can set them.
-const enteredVar = "osc_auth.entered"
+const (
+	placeholderUser   = "http.auth.user.id"
+	placeholderTenant = "http.auth.user.tenant"
+	placeholderReason = "http.auth.osc.reason"
 
-type entered struct{ tenant string }
+	// visitorVar is the request's variable by which matchers know who was let in.
+	// Placeholders would not do: other handlers can set them.
+	visitorVar = "osc_auth.visitor"
+)
+
+// visitor is what is known of whoever sent a request.
+type visitor struct {
+	signedIn             bool
+	user, tenant, reason string
+}
+
+// placeholder gives the placeholders of a request their values: for nobody empty
+// ones, so that they do not read as written.
+func (v *visitor) placeholder(name string) (any, bool) {
+	switch name {
+	case placeholderUser:
+		return v.user, true
+	case placeholderTenant:
+		return v.tenant, true
+	case placeholderReason:
+		return v.reason, true
+	default:
+		return nil, false
+	}
+}
+
+// note begins to know of a request's visitor, unless another gate of the site
+// has begun.
+func note(r *http.Request) {
+	replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok || visitorOf(r) != nil {
+		return
+	}
+	v := new(visitor)
+	caddyhttp.SetVar(r.Context(), visitorVar, v)
+	replacer.Map(v.placeholder)
+}
+
+func visitorOf(r *http.Request) *visitor {
+	v, _ := caddyhttp.GetVar(r.Context(), visitorVar).(*visitor)
+	return v
+}
 
 // enteredTenant is the workspace of whoever a gate has let in.
 func enteredTenant(r *http.Request) (tenant string, signedIn bool) {
-	found, signedIn := caddyhttp.GetVar(r.Context(), enteredVar).(entered)
-	return found.tenant, signedIn
+	v := visitorOf(r)
+	if v == nil {
+		return "", false
+	}
+	return v.tenant, v.signedIn
 }
 
 var errNoTenant = errors.New("osc_tenant: name at least one workspace")
 
-// Refused sets {http.auth.osc.reason}.
+// Refused makes {http.auth.osc.reason} the reason.
 func (o *observer) Refused(r *http.Request, reason pages.Reason) {
-	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		replacer.Set("http.auth.osc.reason", string(reason))
+	if v := visitorOf(r); v != nil {
+		v.reason = string(reason)
 	}
 }
 
@@ -103,21 +158,3 @@ func (o *observer) SessionEnded(info tokens.Info) {
 }
 
 var _ tokens.Observer = (*observer)(nil)
-
-// blankPlaceholders gives the placeholders of a request their value for nobody,
-// so that where no one is signed in they read empty and not as written. What
-// is set, here or by another authentication, comes first.
-func blankPlaceholders(r *http.Request) {
-	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		replacer.Map(blankPlaceholder)
-	}
-}
-
-func blankPlaceholder(name string) (any, bool) {
-	switch name {
-	case "http.auth.user.id", "http.auth.user.tenant", "http.auth.osc.reason":
-		return "", true
-	default:
-		return nil, false
-	}
-}

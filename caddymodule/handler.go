@@ -189,7 +189,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.app.explain != nil {
 		h.app.explain(h, h.gate.Decide(r))
 	}
-	blankPlaceholders(r)
+	note(r)
 	_, original := originalTarget(r)
 	if isCallback := h.gate.IsCallback(original.Path); h.discreet.holdsSecret(r, isCallback) {
 		return h.discreet.serve(w, r, isCallback, func(w http.ResponseWriter, r *http.Request) error {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -20,6 +21,15 @@ import (
 type origins struct {
 	public []cookies.Site // as configured
 	hosts  []string       // of each, without port
+	last   atomic.Pointer[derived]
+}
+
+// derived is where a site is that was asked for by a host. Most are asked for by
+// one alone, and need not look for it with every request.
+type derived struct {
+	server       *caddyhttp.Server
+	host, scheme string
+	site         cookies.Site
 }
 
 func newOrigins(publicURLs []string) *origins {
@@ -45,7 +55,7 @@ var (
 func (o *origins) Origin(r *http.Request) (cookies.Site, error) {
 	switch len(o.public) {
 	case 0:
-		return derivedOrigin(r)
+		return o.derive(r)
 	case 1:
 		return o.public[0], nil
 	}
@@ -58,18 +68,33 @@ func (o *origins) Origin(r *http.Request) (cookies.Site, error) {
 	return o.public[0], nil
 }
 
-// derivedOrigin is for sites without public_url.
-func derivedOrigin(r *http.Request) (cookies.Site, error) {
-	hostport := forwardedHost(r)
+// derive is for sites without public_url.
+func (o *origins) derive(r *http.Request) (cookies.Site, error) {
+	asked := derived{host: forwardedHost(r), scheme: forwardedScheme(r)}
+	asked.server, _ = r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if last := o.last.Load(); last != nil && last.server == asked.server && last.host == asked.host && last.scheme == asked.scheme {
+		return last.site, nil
+	}
+	var err error
+	if asked.site, err = derivedOrigin(r, asked.scheme, asked.host); err == nil {
+		o.last.Store(&asked)
+	}
+	return asked.site, err
+}
+
+// forwardedScheme is how the site was asked: of a proxy that is trusted to say
+// so, what it says.
+func forwardedScheme(r *http.Request) string {
+	if r.TLS != nil || isTrusted(r) && lastForwarded(r, "X-Forwarded-Proto") == "https" {
+		return "https"
+	}
+	return "http"
+}
+
+func derivedOrigin(r *http.Request, scheme, hostport string) (cookies.Site, error) {
 	host := hostOnly(hostport)
 	if !isHost(hostport) {
 		return cookies.Site{}, errBadHost
-	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	} else if isTrusted(r) && lastForwarded(r, "X-Forwarded-Proto") == "https" {
-		scheme = "https"
 	}
 	loopback := osc.IsLoopback(host)
 	if !loopback && !isConfiguredHost(r, host) {

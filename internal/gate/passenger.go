@@ -80,7 +80,7 @@ func (g *Gate) injection(route *Route, p *passenger) *upstream.Injection {
 	}
 	fields := p.fields[:0]
 	if route.Token.Name != "" {
-		p.token = route.Token.value(p.credential.Reveal())
+		p.token = p.value()
 		fields = append(fields, upstream.NewField(route.Token.Name, &p.token))
 	}
 	if route.Identity && p.User != "" {
@@ -98,6 +98,15 @@ func (g *Gate) injection(route *Route, p *passenger) *upstream.Injection {
 		p.injection.Session = p
 	}
 	return &p.injection
+}
+
+// value is what the token's field says. The user's own token is at hand in the
+// usual form, and long.
+func (p *passenger) value() string {
+	if header := p.route.Token; header.Raw || p.route.Service != "" || p.Bearer.IsEmpty() {
+		return header.value(p.credential.Reveal())
+	}
+	return p.Bearer.Reveal()
 }
 
 // sentBy is who sent a request with these Cookie lines, before they are cut.

@@ -30,6 +30,7 @@ type Client struct {
 type Session struct {
 	Name    Name
 	Access  secret.String
+	Bearer  secret.String // the same as it is sent, "Bearer " before it (RFC 6750 §2.1)
 	User    string
 	Tenant  string
 	Created time.Time
@@ -78,7 +79,7 @@ func (r *record) session(name Name) *Session {
 		return r.made
 	}
 	return &Session{
-		Name: name, Access: r.access, User: r.user, Tenant: r.tenant,
+		Name: name, Access: r.access, Bearer: secret.New("Bearer " + r.access.Reveal()), User: r.user, Tenant: r.tenant,
 		Created: r.created, TokenExpires: r.tokenExpires, Expires: r.expires,
 	}
 }

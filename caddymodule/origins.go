@@ -77,7 +77,8 @@ func (o *origins) derive(r *http.Request) (cookies.Site, error) {
 	}
 	var err error
 	if asked.site, err = derivedOrigin(r, asked.scheme, asked.host); err == nil {
-		o.last.Store(&asked)
+		found := asked // which makes only this one a matter of the heap
+		o.last.Store(&found)
 	}
 	return asked.site, err
 }

@@ -32,6 +32,7 @@ type options struct {
 	tokenBytes int
 	latency    int
 	profileDir string
+	scale      scaleOptions
 }
 
 // fullVariable asks for everything there is to measure.
@@ -52,6 +53,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.tokenBytes, "token", 900, "`bytes` of an access token")
 	flags.IntVar(&o.latency, "latency", latency, "`rounds` of latency windows at 1000 requests/s")
 	flags.StringVar(&o.profileDir, "profile", "", "afterwards write CPU and allocation profiles of each subject to this `directory`")
+	o.scale.addFlags(flags, os.Getenv(fullVariable) == "full")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -61,7 +63,7 @@ func parseOptions(args []string) (options, error) {
 	if o.rounds < 1 || o.latency < 0 || o.window <= 0 || o.warmUp < 0 {
 		return options{}, fmt.Errorf("-rounds and -window must be positive, -warm-up and -latency not negative")
 	}
-	return o, nil
+	return o, o.scale.check()
 }
 
 func main() {
@@ -103,6 +105,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer r.close()
+	if o.scale.only != "" {
+		return scale(ctx, r, o)
+	}
 	subjects := headline(r, o.against)
 	for _, s := range subjects {
 		say("starting " + s.name)
@@ -130,7 +135,12 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	if o.profileDir != "" {
-		return profiles(ctx, r, subjects, o)
+		if err := profiles(ctx, r, subjects, o); err != nil {
+			return err
+		}
+	}
+	if o.scale.all {
+		return scale(ctx, r, o)
 	}
 	return nil
 }

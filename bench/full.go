@@ -29,6 +29,8 @@ func scenarios() []scenario {
 		{"redis", redisSessions},
 		{"file", fileSessions},
 		{"start", coldStarts},
+		{"anonymous", anonymousVisits},
+		{"durable", durableWrites},
 	}
 }
 

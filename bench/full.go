@@ -31,6 +31,7 @@ func scenarios() []scenario {
 		{"start", coldStarts},
 		{"anonymous", anonymousVisits},
 		{"durable", durableWrites},
+		{"reload", reloads},
 	}
 }
 

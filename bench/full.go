@@ -32,6 +32,8 @@ func scenarios() []scenario {
 		{"anonymous", anonymousVisits},
 		{"durable", durableWrites},
 		{"reload", reloads},
+		{"stampede", stampede},
+		{"steady", steadyRefreshing},
 	}
 }
 

@@ -31,8 +31,13 @@ func (l *lab) sessionsIn(store string) string {
 
 // gatewayAt is a gateway at an address that its sessions are for.
 func (l *lab) gatewayAt(name, address, store string) (*house, error) {
+	return l.gatewayBefore(name, address, store, l.upstream.address)
+}
+
+// gatewayBefore is one before another app than the rig's.
+func (l *lab) gatewayBefore(name, address, store, app string) (*house, error) {
 	return l.build(&subject{
-		name: name, address: address, global: l.sessionsIn(store), site: fmt.Sprintf("\tosc_proxy %s\n", l.upstream.address),
+		name: name, address: address, global: l.sessionsIn(store), site: fmt.Sprintf("\tosc_proxy %s\n", app),
 		env: []string{"OSC_GATEWAY_KEY=" + l.key.Reveal()},
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/stores"
@@ -86,6 +87,10 @@ func (g *grants) storm(ctx context.Context, p *population, had map[string]bool, 
 		}
 	}
 	g.slowly(stormDelay)
+	cpu, err := g.l.cpuOf(h)
+	if err != nil {
+		return err
+	}
 	before, begun := g.l.provider.osc.Counters(), time.Now()
 	times, err := flood(ctx, h.address, sessions*stormRequests, stormAtOnce, 200, func(i int) ([]byte, error) {
 		return request(h.address, "/storm", sent[i/stormRequests], asScript), nil
@@ -97,9 +102,26 @@ func (g *grants) storm(ctx context.Context, p *population, had map[string]bool, 
 	after := g.l.provider.osc.Counters()
 	name := fmt.Sprintf("stampede on %s, %d sessions x %d: ", what, sessions, stormRequests)
 	atMost(name+"took", took.Seconds(), stormMost.Seconds()*float64(max(sessions, 300))/300, "%.2f s")
+	spent, err := g.l.cpuOf(h)
+	if err != nil {
+		return err
+	}
+	tell("  CPU of the gateway / of all else", "%.2f / %.2f s", (spent.subject - cpu.subject).Seconds(), (spent.rest - cpu.rest).Seconds())
 	atMost(name+"p99", tailsOf(times).p99/1e3, 500, "%.0f ms")
 	exactly(name+"token calls", after.Refreshes-before.Refreshes, sessions)
 	exactly(name+"stale or missing tokens", int(app.stale.Load()+app.missing.Load()), 0)
 	atMost(name+"calls at once", float64(after.MaxConcurrentRefreshes), 64, "%.0f")
 	return nil
+}
+
+// shares is CPU time of a gateway, and of this process with its visitors, app
+// and provider: whichever comes near the time that passed is what was waited for.
+type shares struct{ subject, rest time.Duration }
+
+func (l *lab) cpuOf(h *house) (s shares, err error) {
+	if s.subject, err = h.meter.total(); err != nil {
+		return s, err
+	}
+	s.rest, err = newMeter(os.Getpid()).total()
+	return s, err
 }

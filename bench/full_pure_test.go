@@ -63,7 +63,7 @@ func TestReloadsAreComparedPairByPair(t *testing.T) {
 	if got := ratiosOf(ours, plain, reloaded.took); got[0] != 2 || got[1] != 1 {
 		t.Errorf("ratios = %v", got)
 	}
-	if medianOf(plain, reloaded.took) != 7 || sum(plain, reloaded.repeated) != 3 || sum(ours, reloaded.missing) != 1 {
+	if spreadOf(plain, reloaded.took) != "7.0 [5.5–8.5]" || sum(plain, reloaded.repeated) != 3 || sum(ours, reloaded.missing) != 1 {
 		t.Error("sums are wrong")
 	}
 }

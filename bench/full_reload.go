@@ -81,9 +81,11 @@ func (l *lab) compareReloads(ctx context.Context, reference, h *house, what stri
 	if err != nil {
 		return err
 	}
-	tell(what+"took, plain / gateway", "%.0f / %.0f ms", medianOf(plain, reloaded.took), medianOf(ours, reloaded.took))
+	tell(what+"took, plain", "%s ms", spreadOf(plain, reloaded.took))
+	tell(what+"took, gateway", "%s ms", spreadOf(ours, reloaded.took))
 	ratioAtMost(what+"time ÷ plain's", ratiosOf(ours, plain, reloaded.took), 1.3)
-	tell(what+"p99, plain / gateway", "%.1f / %.1f ms", medianOf(plain, reloaded.p99)/1e3, medianOf(ours, reloaded.p99)/1e3)
+	tell(what+"p99, plain", "%s ms", spreadOf(plain, reloaded.p99))
+	tell(what+"p99, gateway", "%s ms", spreadOf(ours, reloaded.p99))
 	ratioAtMost(what+"p99 ÷ plain's", ratiosOf(ours, plain, reloaded.p99), 1.3)
 	atMost(what+"RSS growth", 100*(float64(after.all)/float64(before.all)-1), 5, "%.1f %%")
 	tell(what+"requests sent again, plain / gateway", "%d / %d", sum(plain, reloaded.repeated), sum(ours, reloaded.repeated))
@@ -106,16 +108,16 @@ func (r reloaded) took() float64 {
 	return summarize(values).median
 }
 
-func (r reloaded) p99() float64  { return tailsOf(r.times).p99 }
+func (r reloaded) p99() float64  { return tailsOf(r.times).p99 / 1e3 }
 func (r reloaded) repeated() int { return r.again }
 func (r reloaded) missing() int  { return r.lost }
 
-func medianOf(all []reloaded, figure func(reloaded) float64) float64 {
+func spreadOf(all []reloaded, figure func(reloaded) float64) string {
 	values := make([]float64, len(all))
 	for i, one := range all {
 		values[i] = figure(one)
 	}
-	return summarize(values).median
+	return summarize(values).spread("%.1f")
 }
 
 // ratiosOf pairs windows that were one after the other.

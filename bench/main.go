@@ -103,7 +103,10 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer r.close()
-	subjects := headline(r, o.against)
+	subjects, err := headline(r, o.against)
+	if err != nil {
+		return err
+	}
 	for _, s := range subjects {
 		say("starting " + s.name)
 		if err := r.start(ctx, s); err != nil {
@@ -121,7 +124,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	printCost(os.Stdout, subjects, results)
-	printGoal(os.Stdout, results)
+	printGoals(os.Stdout, subjects, results)
 	printChange(os.Stdout, results)
 	printMachine(os.Stdout, machine, r, o)
 	if o.latency > 0 {

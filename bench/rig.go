@@ -18,6 +18,7 @@ type rig struct {
 	upstream *upstream
 	provider *provider
 	running  []*subject
+	missing  []string // what was not measured, and why
 }
 
 func newRig(ctx context.Context, o options, dir string) (*rig, error) {
@@ -42,6 +43,11 @@ func (r *rig) close() {
 		r.provider.close()
 	}
 	r.upstream.close()
+}
+
+// notMeasured keeps for the result what there is no figure of.
+func (r *rig) notMeasured(what string, why error) {
+	r.missing = append(r.missing, fmt.Sprintf("Not measured: %s (%v)", what, why))
 }
 
 // Storage back ends of Caddy's certificate tooling that nothing here uses.

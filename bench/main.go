@@ -123,8 +123,13 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	signIns, err := measureSignIns(ctx, r, subjects[0], o)
+	if err != nil {
+		return err
+	}
 	printCost(os.Stdout, subjects, results)
 	printGoals(os.Stdout, subjects, results)
+	signIns.print(os.Stdout)
 	printChange(os.Stdout, results)
 	printMachine(os.Stdout, machine, r, o)
 	if o.latency > 0 {

@@ -17,6 +17,7 @@ type rig struct {
 	pinning  pinning
 	upstream *upstream
 	provider *provider
+	oidc     *oidcProvider // for peers, if there are any
 	running  []*subject
 	missing  []string // what was not measured, and why
 }
@@ -38,6 +39,9 @@ func newRig(ctx context.Context, o options, dir string) (*rig, error) {
 func (r *rig) close() {
 	for _, s := range r.running {
 		s.stop()
+	}
+	if r.oidc != nil {
+		r.oidc.close()
 	}
 	if r.provider != nil {
 		r.provider.close()

@@ -37,6 +37,14 @@ func (r *rig) signIn(ctx context.Context, s *subject) ([]identity, error) {
 	return identities, nil
 }
 
+// signInPath is where a browser goes to sign in and return to path.
+func (s *subject) signInPath(path string) string {
+	if s.signInAt != nil {
+		return s.signInAt(path)
+	}
+	return "/auth/signin?" + url.Values{"return_to": {path}}.Encode()
+}
+
 // newBrowser is one that nobody has used yet: without cookies or connections.
 func newBrowser() (*http.Client, error) {
 	jar, err := cookiejar.New(nil)
@@ -50,8 +58,7 @@ func newBrowser() (*http.Client, error) {
 // cookies it has there.
 func visit(ctx context.Context, browser *http.Client, s *subject, path string) (string, error) {
 	site := url.URL{Scheme: "http", Host: s.address, Path: path}
-	signIn := url.URL{Scheme: "http", Host: s.address, Path: "/auth/signin", RawQuery: url.Values{"return_to": {path}}.Encode()}
-	answer, err := get(ctx, browser, signIn.String(), "")
+	answer, err := get(ctx, browser, "http://"+s.address+s.signInPath(path), "")
 	if err != nil {
 		return "", err
 	}
@@ -111,6 +118,7 @@ func get(ctx context.Context, client *http.Client, address, token string) (answe
 	if err != nil {
 		return answer{}, err
 	}
+	request.Header.Set("Accept", "text/html,*/*;q=0.8") // only pages are sent to sign in
 	if token != "" {
 		request.Header.Set(tokenHeader, token)
 	}

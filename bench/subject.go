@@ -18,6 +18,10 @@ type subject struct {
 	// site is what its Caddyfile says of the site, global what it says besides.
 	site, global string
 
+	// command is for what is no Caddy: it writes its configuration to a directory
+	// and returns the command line.
+	command func(s *subject, home string) ([]string, error)
+
 	// redis is the server it keeps sessions in, if it does. Its CPU time is the
 	// subject's.
 	redis *redis
@@ -25,6 +29,9 @@ type subject struct {
 	// signIn returns each visitor's cookies and the token header that must
 	// arrive with them.
 	signIn func(ctx context.Context, s *subject) ([]identity, error)
+	// signInAt is where a browser goes to sign in and return to a path.
+	// Default: as in the gateway.
+	signInAt func(path string) string
 
 	address string // where it listens
 	admin   string
@@ -88,17 +95,25 @@ func (r *rig) launch(ctx context.Context, s *subject) error {
 			return err
 		}
 	}
-	config := filepath.Join(home, "Caddyfile")
-	if err := os.WriteFile(config, []byte(r.caddyfile(s)), 0o600); err != nil {
-		return err
-	}
-	binary, err := filepath.Abs(cmp.Or(s.binary, r.binary))
+	args, err := r.commandLine(s, home)
 	if err != nil {
 		return err
 	}
-	args := []string{binary, "run", "--config", config, "--adapter", "caddyfile"}
 	s.program, err = r.spawn(ctx, home, r.environment(s, home), args)
 	return err
+}
+
+// commandLine writes the configuration and says how to run the subject with it.
+func (r *rig) commandLine(s *subject, home string) ([]string, error) {
+	if s.command != nil {
+		return s.command(s, home)
+	}
+	config := filepath.Join(home, "Caddyfile")
+	if err := os.WriteFile(config, []byte(r.caddyfile(s)), 0o600); err != nil {
+		return nil, err
+	}
+	binary, err := filepath.Abs(cmp.Or(s.binary, r.binary))
+	return []string{binary, "run", "--config", config, "--adapter", "caddyfile"}, err
 }
 
 // caddyfile is a subject's configuration: no access log, errors only.

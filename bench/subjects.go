@@ -18,10 +18,10 @@ const (
 const stockCollector = "GOGC=100"
 
 // headline is what the first table shows: the floor, the floor that carries as
-// much to the upstream, and the gateway with each store; and the gateway of
-// another binary, if one is given. All but the one named tuned run as a module
+// much to the upstream, and the gateway with each store; the gateway of
+// another binary, if one is given; and peers, if they are asked for. All but the one named tuned run as a module
 // in somebody's own Caddy does.
-func headline(r *rig, against string) ([]*subject, error) {
+func headline(r *rig, o options) ([]*subject, error) {
 	memory := gateway(r, gatewayName, "memory")
 	memory.goals = []goal{{reference: plainName, most: 1.20, next: 1.12}, {reference: constantName, most: 1.15}}
 	file := gateway(r, "gateway file", "file")
@@ -44,12 +44,16 @@ func headline(r *rig, against string) ([]*subject, error) {
 		miss.goals = []goal{{reference: plainName, most: 1.70}}
 		subjects = append(subjects, hit, miss)
 	}
-	if against != "" {
+	if o.against != "" {
 		other := gateway(r, againstName, "memory")
-		other.binary = against
+		other.binary = o.against
 		subjects = append(subjects, other)
 	}
-	return subjects, nil
+	if !o.peers {
+		return subjects, nil
+	}
+	others, err := peers(r)
+	return append(subjects, others...), err
 }
 
 // compare puts every subject beside plain Caddy, and the gateway beside the

@@ -8,10 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -76,21 +74,12 @@ func (h *house) start(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	args := h.lab.pinning.command([]string{binary, "run", "--config", h.config, "--adapter", "caddyfile"})
-	running, cancel := context.WithCancel(ctx)
-	h.output, h.cancel = &output{}, cancel
-	h.process = exec.CommandContext(running, args[0], args[1:]...)
-	h.process.Dir, h.process.Env = h.home, h.lab.environment(h.subject, h.home)
-	h.process.Stdout, h.process.Stderr = h.output, h.output
-	h.process.Cancel = func() error { return h.process.Process.Signal(syscall.SIGTERM) }
-	h.process.WaitDelay = 5 * time.Second
 	begun := time.Now()
-	if err := h.process.Start(); err != nil {
-		cancel()
+	h.program, err = h.lab.spawn(ctx, h.home, h.lab.environment(h.subject, h.home),
+		[]string{binary, "run", "--config", h.config, "--adapter", "caddyfile"})
+	if err != nil {
 		return 0, err
 	}
-	h.exited = make(chan error, 1)
-	go func(process *exec.Cmd, exited chan<- error) { exited <- process.Wait() }(h.process, h.exited)
 	h.lab.houses = append(h.lab.houses, h)
 	h.meter = newMeter(h.process.Process.Pid)
 	if err := h.waitUntilListening(ctx); err != nil {
@@ -126,7 +115,6 @@ func (h *house) stop() {
 	for _, v := range h.crowd {
 		v.conn = nil // to connect again
 	}
-	h.process = nil
 }
 
 func (h *house) resident() (resident, error) { return residentOf(h.process.Process.Pid) }

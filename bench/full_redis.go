@@ -3,11 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -15,23 +13,9 @@ import (
 	"github.com/Eyevinn/osc-gateway/internal/stores"
 )
 
-// redisServer is a Redis of ours that keeps nothing on disk.
-type redisServer struct {
-	address string
-	process *exec.Cmd
-	cancel  context.CancelFunc
-}
-
-var errNoRedis = errors.New("redis-server or valkey-server is missing: install one, or choose other scenarios with -only")
-
-func (l *lab) redis(ctx context.Context) (*redisServer, error) {
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if path, err = exec.LookPath("valkey-server"); err != nil {
-			return nil, errNoRedis
-		}
-	}
-	address, err := freeAddress()
+// redis starts a server of this scenario's own.
+func (l *lab) redis(ctx context.Context) (*redis, error) {
+	server, err := newRedis()
 	if err != nil {
 		return nil, err
 	}
@@ -39,34 +23,15 @@ func (l *lab) redis(ctx context.Context) (*redisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
+	if err := l.startRedis(ctx, server, dir); err != nil {
+		server.stop()
 		return nil, err
 	}
-	s := &redisServer{address: address}
-	ctx, s.cancel = context.WithCancel(ctx)
-	args := l.pinning.command([]string{path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", dir})
-	s.process = exec.CommandContext(ctx, args[0], args[1:]...)
-	if err := s.process.Start(); err != nil {
-		s.cancel()
-		return nil, err
-	}
-	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline) && ctx.Err() == nil; nap(5 * time.Millisecond) {
-		if _, err = s.usedMemory(); err == nil {
-			return s, nil
-		}
-	}
-	s.stop()
-	return nil, err
-}
-
-func (s *redisServer) stop() {
-	s.cancel()
-	_ = s.process.Wait() // it was killed
+	return server, nil
 }
 
 // usedMemory is what the server says its data takes, with all its overhead.
-func (s *redisServer) usedMemory() (int64, error) {
+func (s *redis) usedMemory() (int64, error) {
 	conn, err := net.DialTimeout("tcp", s.address, patience)
 	if err != nil {
 		return 0, err
@@ -101,7 +66,7 @@ func redisSessions(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer server.stop()
-	store, err := stores.OpenRedis("redis://"+server.address, stores.RedisConfig{CacheTTL: -1})
+	store, err := stores.OpenRedis(server.url(), stores.RedisConfig{CacheTTL: -1})
 	if err != nil {
 		return err
 	}

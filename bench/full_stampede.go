@@ -47,7 +47,7 @@ func (g *grants) stormOnRedis(ctx context.Context) error {
 		return err
 	}
 	defer server.stop()
-	url := "redis://" + server.address
+	url := server.url()
 	store, err := stores.OpenRedis(url, stores.RedisConfig{})
 	if err != nil {
 		return err

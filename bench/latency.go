@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"runtime"
@@ -26,7 +27,7 @@ type tails struct{ p50, p99 float64 }
 // latencies measures how long answers take while requests come at a steady
 // rate, each subject between two windows of its reference.
 func latencies(ctx context.Context, r *rig, subjects []*subject, rounds int) error {
-	plan := newSchedule(compare(subjects))
+	plan := newSchedule(besidePlain(subjects))
 	say(fmt.Sprintf("latency: %d rounds of %d windows of %v", rounds, len(plan.order), latencyWindow))
 	own := map[*subject][]tails{}
 	ratios := map[comparison][]tails{}
@@ -51,7 +52,7 @@ func latencies(ctx context.Context, r *rig, subjects []*subject, rounds int) err
 			})
 		}
 	}
-	printLatency(subjects, own, ratios)
+	printLatency(os.Stdout, subjects, own, ratios)
 	return nil
 }
 
@@ -120,27 +121,41 @@ func exponential(mean time.Duration) time.Duration {
 	return time.Duration(-math.Log(uniform) * float64(mean))
 }
 
-func printLatency(subjects []*subject, own map[*subject][]tails, ratios map[comparison][]tails) {
-	fmt.Printf("\nLatency at %d requests/s, open loop: median of windows [quartiles]\n\n", arrivals)
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(table, "subject\tp50 µs\tp99 µs\tp50 ÷ %s\tp99 ÷ %s\n", plainName, plainName)
+// What the gateway's latencies may be, as multiples of plain Caddy's.
+const p50Goal, p99Goal = 1.10, 1.5
+
+func printLatency(w io.Writer, subjects []*subject, own map[*subject][]tails, ratios map[comparison][]tails) {
+	fmt.Fprintf(w, "\nLatency at %d requests/s, open loop: median of windows [quartiles]\n\n", arrivals)
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(table, "subject\tp50 µs\tp99 µs\tp50 ÷ %s\tp99 ÷ %s\tgoals\n", plainName, plainName)
 	for _, s := range subjects {
 		fmt.Fprintf(table, "%s\t%s", s.name, eachTail(own[s], "%.0f"))
-		switch pair := (comparison{s, subjects[0]}); {
-		case s == subjects[0]:
-			fmt.Fprint(table, "\t1\t1\n")
-		default:
-			fmt.Fprintf(table, "\t%s\n", eachTail(ratios[pair], "%.2f"))
+		if s == subjects[0] {
+			fmt.Fprint(table, "\t1\t1\t\n")
+			continue
 		}
+		against := ratios[comparison{s, subjects[0]}]
+		fmt.Fprintf(table, "\t%s\t", eachTail(against, "%.2f"))
+		if len(s.goals) > 0 {
+			p50, p99 := columns(against)
+			fmt.Fprintf(table, "p50 %s, p99 %s", judge(p50.median, p50Goal, "%.2f"), judge(p99.median, p99Goal, "%.2f"))
+		}
+		fmt.Fprintln(table)
 	}
 	table.Flush()
 }
 
+// columns summarizes p50 and p99.
+func columns(all []tails) (p50, p99 summary) {
+	first, second := make([]float64, len(all)), make([]float64, len(all))
+	for i, t := range all {
+		first[i], second[i] = t.p50, t.p99
+	}
+	return summarize(first), summarize(second)
+}
+
 // eachTail formats the columns of p50 and p99.
 func eachTail(all []tails, verb string) string {
-	p50, p99 := make([]float64, len(all)), make([]float64, len(all))
-	for i, t := range all {
-		p50[i], p99[i] = t.p50, t.p99
-	}
-	return summarize(p50).spread(verb) + "\t" + summarize(p99).spread(verb)
+	p50, p99 := columns(all)
+	return p50.spread(verb) + "\t" + p99.spread(verb)
 }

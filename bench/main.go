@@ -31,15 +31,17 @@ type options struct {
 	warmUp     time.Duration
 	tokenBytes int
 	latency    int
+	peers      bool
 	profileDir string
+	scale      scaleOptions
 }
 
 // fullVariable asks for everything there is to measure.
 const fullVariable = "OSC_GATEWAY_BENCH"
 
 func parseOptions(args []string) (options, error) {
-	rounds, latency := 20, 0
-	if os.Getenv(fullVariable) == "full" {
+	rounds, latency, full := 20, 0, os.Getenv(fullVariable) == "full"
+	if full {
 		rounds, latency = 40, 20
 	}
 	var o options
@@ -51,7 +53,9 @@ func parseOptions(args []string) (options, error) {
 	flags.DurationVar(&o.warmUp, "warm-up", 2*time.Second, "load on each subject before it is measured")
 	flags.IntVar(&o.tokenBytes, "token", 900, "`bytes` of an access token")
 	flags.IntVar(&o.latency, "latency", latency, "`rounds` of latency windows at 1000 requests/s")
+	flags.BoolVar(&o.peers, "peers", full, "measure what others would run instead, as far as it is installed")
 	flags.StringVar(&o.profileDir, "profile", "", "afterwards write CPU and allocation profiles of each subject to this `directory`")
+	o.scale.addFlags(flags, full)
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -61,7 +65,7 @@ func parseOptions(args []string) (options, error) {
 	if o.rounds < 1 || o.latency < 0 || o.window <= 0 || o.warmUp < 0 {
 		return options{}, fmt.Errorf("-rounds and -window must be positive, -warm-up and -latency not negative")
 	}
-	return o, nil
+	return o, o.scale.check()
 }
 
 func main() {
@@ -103,36 +107,61 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer r.close()
-	subjects := headline(r, o.against)
-	for _, s := range subjects {
-		say("starting " + s.name)
-		if err := r.start(ctx, s); err != nil {
-			return s.failed(err)
-		}
+	if o.scale.only != "" {
+		return scale(ctx, r, o)
 	}
-	pairs := compare(subjects)
-	if err := warmUp(ctx, r, subjects, o.warmUp); err != nil {
-		return err
-	}
-	plan := newSchedule(pairs)
-	say(fmt.Sprintf("measuring: %d rounds of %d windows of %v", o.rounds, len(plan.order), o.window))
-	results, err := measure(ctx, r, plan, o)
+	subjects, err := costs(ctx, r, o, machine)
 	if err != nil {
 		return err
 	}
-	printCost(os.Stdout, subjects, results)
-	printGoal(os.Stdout, results)
-	printChange(os.Stdout, results)
-	printMachine(os.Stdout, machine, r, o)
 	if o.latency > 0 {
 		if err := latencies(ctx, r, subjects, o.latency); err != nil {
 			return err
 		}
 	}
 	if o.profileDir != "" {
-		return profiles(ctx, r, subjects, o)
+		if err := profiles(ctx, r, subjects, o); err != nil {
+			return err
+		}
+	}
+	if o.scale.all {
+		return scale(ctx, r, o)
 	}
 	return nil
+}
+
+// costs starts the subjects and prints what requests and sign-ins cost them.
+func costs(ctx context.Context, r *rig, o options, machine machine) ([]*subject, error) {
+	subjects, err := headline(r, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range subjects {
+		say("starting " + s.name)
+		if err := r.start(ctx, s); err != nil {
+			return nil, s.failed(err)
+		}
+	}
+	pairs := compare(subjects)
+	if err := warmUp(ctx, r, subjects, o.warmUp); err != nil {
+		return nil, err
+	}
+	plan := newSchedule(pairs)
+	say(fmt.Sprintf("measuring: %d rounds of %d windows of %v", o.rounds, len(plan.order), o.window))
+	results, err := measure(ctx, r, plan, o)
+	if err != nil {
+		return nil, err
+	}
+	signIns, err := measureSignIns(ctx, r, subjects[0], o)
+	if err != nil {
+		return nil, err
+	}
+	printCost(os.Stdout, subjects, results)
+	printGoals(os.Stdout, subjects, results)
+	signIns.print(os.Stdout)
+	printChange(os.Stdout, results)
+	printMachine(os.Stdout, machine, r, o)
+	return subjects, nil
 }
 
 // say tells on standard error what is going on, so that standard output is

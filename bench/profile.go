@@ -23,6 +23,9 @@ func profiles(ctx context.Context, r *rig, subjects []*subject, o options) error
 	}
 	fmt.Println()
 	for _, s := range subjects {
+		if s.command != nil {
+			continue // no Caddy, which is where profiles come from
+		}
 		for _, kind := range []profileKind{{"profile", "cpu"}, {"allocs", "allocs"}} {
 			say(fmt.Sprintf("profiling %s: %s", s.name, kind.name))
 			data, requests, err := underLoad(ctx, r, s, kind, o.window)

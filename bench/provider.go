@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/Eyevinn/osc-gateway/internal/simulator"
 )
@@ -16,6 +17,7 @@ type provider struct {
 	issuer string
 	osc    *simulator.Server
 	server *http.Server
+	whose  atomic.Pointer[string]
 }
 
 // newProvider starts one that hands out tokens of so many bytes.
@@ -56,7 +58,16 @@ func (p *provider) token() string { return p.osc.IssuePAT(userName(0), userName(
 
 // next is who the next authorization request is answered for.
 func (p *provider) next(user string) {
+	p.whose.Store(&user)
 	p.osc.SetKnobs(func(k *simulator.Knobs) { k.Authorize.AutoUser, k.Authorize.AutoApprove = user, true })
+}
+
+// user is who is next, "" before anybody.
+func (p *provider) user() string {
+	if user := p.whose.Load(); user != nil {
+		return *user
+	}
+	return ""
 }
 
 func (p *provider) close() {

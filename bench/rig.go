@@ -17,7 +17,9 @@ type rig struct {
 	pinning  pinning
 	upstream *upstream
 	provider *provider
+	oidc     *oidcProvider // for peers, if there are any
 	running  []*subject
+	missing  []string // what was not measured, and why
 }
 
 func newRig(ctx context.Context, o options, dir string) (*rig, error) {
@@ -38,10 +40,18 @@ func (r *rig) close() {
 	for _, s := range r.running {
 		s.stop()
 	}
+	if r.oidc != nil {
+		r.oidc.close()
+	}
 	if r.provider != nil {
 		r.provider.close()
 	}
 	r.upstream.close()
+}
+
+// notMeasured keeps for the result what there is no figure of.
+func (r *rig) notMeasured(what string, why error) {
+	r.missing = append(r.missing, fmt.Sprintf("Not measured: %s (%v)", what, why))
 }
 
 // Storage back ends of Caddy's certificate tooling that nothing here uses.

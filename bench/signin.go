@@ -19,10 +19,15 @@ func (r *rig) signIn(ctx context.Context, s *subject) ([]identity, error) {
 	identities := make([]identity, visitors)
 	for i := range identities {
 		r.provider.next(userName(i))
-		cookie, err := visit(ctx, s, s.path(i))
+		browser, err := newBrowser()
+		if err != nil {
+			return nil, err
+		}
+		cookie, err := visit(ctx, browser, s, s.path(i))
 		if err != nil {
 			return nil, fmt.Errorf("signing in: %w", err)
 		}
+		browser.CloseIdleConnections()
 		token, _ := r.upstream.saw(s.path(i))
 		if err := r.checkToken(ctx, userName(i), token); err != nil {
 			return nil, fmt.Errorf("signing in: %w", err)
@@ -32,17 +37,28 @@ func (r *rig) signIn(ctx context.Context, s *subject) ([]identity, error) {
 	return identities, nil
 }
 
-// visit follows a browser's way from signing in to path, and returns the
-// cookies it has there.
-func visit(ctx context.Context, s *subject, path string) (string, error) {
+// signInPath is where a browser goes to sign in and return to path.
+func (s *subject) signInPath(path string) string {
+	if s.signInAt != nil {
+		return s.signInAt(path)
+	}
+	return "/auth/signin?" + url.Values{"return_to": {path}}.Encode()
+}
+
+// newBrowser is one that nobody has used yet: without cookies or connections.
+func newBrowser() (*http.Client, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	browser := &http.Client{Jar: jar, Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	return &http.Client{Jar: jar, Timeout: patience, Transport: &http.Transport{}}, nil
+}
+
+// visit follows a browser's way from signing in to path, and returns the
+// cookies it has there.
+func visit(ctx context.Context, browser *http.Client, s *subject, path string) (string, error) {
 	site := url.URL{Scheme: "http", Host: s.address, Path: path}
-	signIn := url.URL{Scheme: "http", Host: s.address, Path: "/auth/signin", RawQuery: url.Values{"return_to": {path}}.Encode()}
-	answer, err := get(ctx, browser, signIn.String(), "")
+	answer, err := get(ctx, browser, "http://"+s.address+s.signInPath(path), "")
 	if err != nil {
 		return "", err
 	}
@@ -50,7 +66,7 @@ func visit(ctx context.Context, s *subject, path string) (string, error) {
 		return "", fmt.Errorf("ended with %d at %s", answer.status, answer.path)
 	}
 	var pairs []string
-	for _, c := range jar.Cookies(&site) {
+	for _, c := range browser.Jar.Cookies(&site) {
 		pairs = append(pairs, c.Name+"="+c.Value)
 	}
 	return strings.Join(pairs, "; "), nil
@@ -102,6 +118,7 @@ func get(ctx context.Context, client *http.Client, address, token string) (answe
 	if err != nil {
 		return answer{}, err
 	}
+	request.Header.Set("Accept", "text/html,*/*;q=0.8") // only pages are sent to sign in
 	if token != "" {
 		request.Header.Set(tokenHeader, token)
 	}

@@ -3,16 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
-	"time"
 )
 
 // subject is something that proxies to the upstream and can be measured.
@@ -20,35 +13,42 @@ type subject struct {
 	name   string
 	binary string // default: the rig's
 	env    []string
+	goals  []goal
 
 	// site is what its Caddyfile says of the site, global what it says besides.
 	site, global string
 
+	// command is for what is no Caddy: it writes its configuration to a directory
+	// and returns the command line.
+	command func(s *subject, home string) ([]string, error)
+
+	// redis is the server it keeps sessions in, if it does. Its CPU time is the
+	// subject's.
+	redis *redis
+
 	// signIn returns each visitor's cookies and the token header that must
 	// arrive with them.
 	signIn func(ctx context.Context, s *subject) ([]identity, error)
+	// signInAt is where a browser goes to sign in and return to a path.
+	// Default: as in the gateway.
+	signInAt func(path string) string
 
 	address string // where it listens
 	admin   string
-	process *exec.Cmd
-	cancel  context.CancelFunc
-	exited  chan error
-	output  *output
-	crowd   crowd
-	meter   meter
+	program
+	crowd crowd
+	meter meter
 }
 
 // identity is what a visitor sends and what must arrive.
 type identity struct{ cookie, token string }
 
-const startTimeout = 30 * time.Second
-
 // start runs a subject and signs its visitors in.
 func (r *rig) start(ctx context.Context, s *subject) error {
+	r.running = append(r.running, s)
 	if err := r.launch(ctx, s); err != nil {
 		return err
 	}
-	r.running = append(r.running, s)
 	if err := s.waitUntilUp(ctx); err != nil {
 		return err
 	}
@@ -60,17 +60,26 @@ func (r *rig) start(ctx context.Context, s *subject) error {
 		r.upstream.expect(s.path(i), id.token)
 		s.crowd = append(s.crowd, newVisitor(s.address, s.path(i), id.cookie))
 	}
-	s.meter = newMeter(s.process.Process.Pid)
-	return nil
+	pids, err := s.pids(ctx)
+	s.meter = newMeter(pids...)
+	return err
 }
 
 // path is where a visitor goes, so that the upstream knows who it is.
 func (s *subject) path(visitor int) string { return fmt.Sprintf("/%s/%02d", slug(s.name), visitor) }
 
-// launch writes the configuration and starts the process.
+// pids are all processes whose CPU time is the subject's.
+func (s *subject) pids(ctx context.Context) ([]int, error) {
+	pids, err := family(ctx, s.process.Process.Pid)
+	if err == nil && s.redis != nil {
+		pids = append(pids, s.redis.process.Process.Pid)
+	}
+	return pids, err
+}
+
+// launch writes the configuration and starts the processes.
 func (r *rig) launch(ctx context.Context, s *subject) error {
 	var err error
-	s.output = &output{}
 	if s.address, err = freeAddress(); err != nil {
 		return err
 	}
@@ -81,28 +90,30 @@ func (r *rig) launch(ctx context.Context, s *subject) error {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return err
 	}
-	config := filepath.Join(home, "Caddyfile")
-	if err := os.WriteFile(config, []byte(r.caddyfile(s)), 0o600); err != nil {
-		return err
+	if s.redis != nil {
+		if err := r.startRedis(ctx, s.redis, home); err != nil {
+			return err
+		}
 	}
-	binary, err := filepath.Abs(cmp.Or(s.binary, r.binary))
+	args, err := r.commandLine(s, home)
 	if err != nil {
 		return err
 	}
-	args := r.pinning.command([]string{binary, "run", "--config", config, "--adapter", "caddyfile"})
-	ctx, s.cancel = context.WithCancel(ctx)
-	s.process = exec.CommandContext(ctx, args[0], args[1:]...)
-	s.process.Dir, s.process.Env = home, r.environment(s, home)
-	s.process.Stdout, s.process.Stderr = s.output, s.output
-	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
-	s.process.WaitDelay = 5 * time.Second
-	if err := s.process.Start(); err != nil {
-		s.cancel()
-		return err
+	s.program, err = r.spawn(ctx, home, r.environment(s, home), args)
+	return err
+}
+
+// commandLine writes the configuration and says how to run the subject with it.
+func (r *rig) commandLine(s *subject, home string) ([]string, error) {
+	if s.command != nil {
+		return s.command(s, home)
 	}
-	s.exited = make(chan error, 1)
-	go func() { s.exited <- s.process.Wait() }()
-	return nil
+	config := filepath.Join(home, "Caddyfile")
+	if err := os.WriteFile(config, []byte(r.caddyfile(s)), 0o600); err != nil {
+		return nil, err
+	}
+	binary, err := filepath.Abs(cmp.Or(s.binary, r.binary))
+	return []string{binary, "run", "--config", config, "--adapter", "caddyfile"}, err
 }
 
 // caddyfile is a subject's configuration: no access log, errors only.
@@ -111,67 +122,14 @@ func (r *rig) caddyfile(s *subject) string {
 		r.adminLine(s), s.global, s.address, s.site)
 }
 
-// stop ends the process and waits for it.
+// stop ends the processes and waits for them.
 func (s *subject) stop() {
 	s.crowd.close()
-	s.cancel()
-	<-s.exited
+	s.program.stop()
+	if s.redis != nil {
+		s.redis.stop()
+	}
 }
 
 // waitUntilUp waits until something listens.
-func (s *subject) waitUntilUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case err := <-s.exited:
-			s.exited <- err // for stop
-			return fmt.Errorf("ended at once: %w", errors.Join(err, errNotUp))
-		case <-ctx.Done():
-			return errNotUp
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-var errNotUp = errors.New("does not listen")
-
-// freeAddress finds a port of this machine that nobody has.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
-}
-
-// output keeps the beginning of what a process writes.
-type output struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-const maxOutput = 16 << 10
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if room := maxOutput - len(o.text); room > 0 {
-		o.text = append(o.text, p[:min(room, len(p))]...)
-	}
-	return len(p), nil
-}
-
-// tail returns its last lines.
-func (o *output) tail() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(string(o.text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-12):], "\n")
-}
+func (s *subject) waitUntilUp(ctx context.Context) error { return s.listening(ctx, s.address) }

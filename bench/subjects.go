@@ -13,28 +13,57 @@ const (
 	againstName  = "against"
 )
 
-// headline is what the first table shows: the floor, the floor that carries
-// as much to the upstream, and the gateway as it is without any settings; and
-// the gateway of another binary, if one is given.
-func headline(r *rig, against string) []*subject {
-	subjects := []*subject{plain(r), constant(r), gateway(r, gatewayName)}
-	if against != "" {
-		other := gateway(r, againstName)
-		other.binary = against
+// stockCollector is how often Caddy collects garbage, and every Go program that
+// nobody told otherwise. The gateway's binary does it less often unless told so.
+const stockCollector = "GOGC=100"
+
+// headline is what the first table shows: the floor, the floor that carries as
+// much to the upstream, and the gateway with each store; the gateway of
+// another binary, if one is given; and peers, if they are asked for. All but the one named tuned run as a module
+// in somebody's own Caddy does.
+func headline(r *rig, o options) ([]*subject, error) {
+	memory := gateway(r, gatewayName, "memory")
+	memory.goals = []goal{{reference: plainName, most: 1.20, next: 1.12}, {reference: constantName, most: 1.15}}
+	file := gateway(r, "gateway file", "file")
+	file.goals = []goal{{reference: plainName, most: 1.20, next: 1.12}}
+	tuned := gateway(r, "gateway tuned", "memory")
+	tuned.env, tuned.goals = nil, []goal{{reference: plainName, most: 1.00}}
+	subjects := []*subject{plain(r), constant(r), memory, file, tuned}
+	if _, err := redisProgram(); err != nil {
+		r.notMeasured("gateway redis, gateway redis miss", err)
+	} else {
+		hit, err := onRedis(r, "gateway redis", newRedis)
+		if err != nil {
+			return nil, err
+		}
+		miss, err := onRedis(r, "gateway redis miss", newSilentRedis)
+		if err != nil {
+			return nil, err
+		}
+		hit.goals = []goal{{reference: plainName, most: 1.25}}
+		miss.goals = []goal{{reference: plainName, most: 1.70}}
+		subjects = append(subjects, hit, miss)
+	}
+	if o.against != "" {
+		other := gateway(r, againstName, "memory")
+		other.binary = o.against
 		subjects = append(subjects, other)
 	}
-	return subjects
+	if !o.peers {
+		return subjects, nil
+	}
+	others, err := peers(r)
+	return append(subjects, others...), err
 }
 
-// compare puts every subject beside plain Caddy, the gateway beside the Caddy
-// that sends as many bytes, and beside the gateway it is to be better than.
+// compare puts every subject beside plain Caddy, and the gateway beside the
+// Caddy that sends as many bytes and beside the gateway it is to be better than.
 func compare(subjects []*subject) []comparison {
-	var pairs []comparison
-	for _, s := range subjects[1:] {
-		pairs = append(pairs, comparison{s, subjects[0]})
-	}
-	for _, s := range subjects[2:] {
-		pairs = append(pairs, comparison{s, subjects[1]})
+	pairs := besidePlain(subjects)
+	for _, s := range subjects {
+		if s.name == gatewayName || s.name == againstName {
+			pairs = append(pairs, comparison{s, subjects[1]})
+		}
 	}
 	for _, s := range subjects {
 		if s.name == againstName {
@@ -44,10 +73,20 @@ func compare(subjects []*subject) []comparison {
 	return pairs
 }
 
+// besidePlain puts every subject beside the first.
+func besidePlain(subjects []*subject) []comparison {
+	var pairs []comparison
+	for _, s := range subjects[1:] {
+		pairs = append(pairs, comparison{s, subjects[0]})
+	}
+	return pairs
+}
+
 // plain is Caddy without us: what nothing in Caddy can be cheaper than.
 func plain(r *rig) *subject {
 	return &subject{
 		name:   plainName,
+		env:    []string{stockCollector},
 		site:   fmt.Sprintf("\treverse_proxy %s\n", r.upstream.address),
 		signIn: everybodyGets(""),
 	}
@@ -59,19 +98,32 @@ func constant(r *rig) *subject {
 	token := "Bearer " + r.provider.token()
 	return &subject{
 		name:   constantName,
+		env:    []string{stockCollector},
 		site:   fmt.Sprintf("\treverse_proxy %s {\n\t\theader_up %s %q\n\t}\n", r.upstream.address, tokenHeader, token),
 		signIn: everybodyGets(token),
 	}
 }
 
-// gateway is osc_proxy with its defaults and sessions in memory.
-func gateway(r *rig, name string) *subject {
+// gateway is osc_proxy with its defaults and sessions in such a store.
+func gateway(r *rig, name, store string) *subject {
 	return &subject{
 		name:   name,
-		global: fmt.Sprintf("\tosc_auth {\n\t\tissuer %s\n\t\tstore memory\n\t}\n", r.provider.issuer),
+		env:    []string{stockCollector},
+		global: fmt.Sprintf("\tosc_auth {\n\t\tissuer %s\n\t\tstore %s\n\t}\n", r.provider.issuer, store),
 		site:   fmt.Sprintf("\tosc_proxy %s\n", r.upstream.address),
 		signIn: r.signIn,
 	}
+}
+
+// onRedis is the gateway with a Redis of its own.
+func onRedis(r *rig, name string, server func() (*redis, error)) (*subject, error) {
+	own, err := server()
+	if err != nil {
+		return nil, err
+	}
+	s := gateway(r, name, "redis "+own.url())
+	s.redis = own
+	return s, nil
 }
 
 // everybodyGets is for subjects that know no users.

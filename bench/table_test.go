@@ -8,6 +8,7 @@ import (
 
 func exampleResults() ([]*subject, results) {
 	subjects := []*subject{{name: plainName}, {name: constantName}, {name: gatewayName}}
+	subjects[2].goals = []goal{{reference: constantName, most: 1.15, next: 1.12}}
 	res := results{windows: map[*subject][]window{}, ratios: map[comparison][]float64{}}
 	for i, s := range subjects {
 		w := window{requests: 1000, cpu: time.Duration(100+10*i) * time.Millisecond, elapsed: 200 * time.Millisecond}
@@ -23,7 +24,7 @@ func TestTableShowsCostsAndRatios(t *testing.T) {
 	subjects, res := exampleResults()
 	var text strings.Builder
 	printCost(&text, subjects, res)
-	for _, want := range []string{"gateway", "120.0 [120.0–120.0]", "1.120 [1.110–1.130]", "5000", "60"} {
+	for _, want := range []string{"gateway", "120.0 [120.0–120.0]", "1.120 [1.110–1.130]", "5000", "60", "waited for the generator"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, text.String())
 		}
@@ -34,15 +35,29 @@ func TestGoalIsJudgedByTheMedian(t *testing.T) {
 	subjects, res := exampleResults()
 	headline := comparison{subjects[2], subjects[1]}
 	for verdict, ratios := range map[string][]float64{
-		": met":     {1.0, 1.15, 9.9},
-		": NOT met": {1.0, 1.16, 1.2},
+		"≤ 1.15: met, then ≤ 1.12: met":         {1.0, 1.12, 9.9},
+		"≤ 1.15: met, then ≤ 1.12: NOT met":     {1.0, 1.15, 9.9},
+		"≤ 1.15: NOT met, then ≤ 1.12: NOT met": {1.0, 1.16, 1.2},
 	} {
 		res.ratios[headline] = ratios
 		var text strings.Builder
-		printGoal(&text, res)
+		printGoals(&text, subjects, res)
 		if !strings.Contains(text.String(), verdict) {
 			t.Errorf("%v: %s", ratios, text.String())
 		}
+	}
+}
+
+func TestTheTableSaysHowOftenRedisWasAsked(t *testing.T) {
+	subjects, res := exampleResults()
+	subjects[2].redis = &redis{}
+	for i := range res.windows[subjects[2]] {
+		res.windows[subjects[2]][i].asked = 1500
+	}
+	var text strings.Builder
+	printGoals(&text, subjects, res)
+	if !strings.Contains(text.String(), "gateway: Redis had 1.50 commands") {
+		t.Error(text.String())
 	}
 }
 

@@ -101,6 +101,9 @@ func (u *upstream) reset() {
 	u.wrong.Store(0)
 }
 
+// requests is how many came since reset.
+func (u *upstream) requests() int { return int(u.right.Load() + u.wrong.Load()) }
+
 // check tells whether exactly so many requests came since reset, each with the
 // token it had to come with.
 func (u *upstream) check(requests int) error {

@@ -35,7 +35,7 @@ func fill(tb testing.TB, f *File, n int) []tokens.Name {
 	sealed := make([]byte, sealedSize)
 	start := f.now().Add(time.Hour)
 	for done := 0; done < n; {
-		err := f.write(tb.Context(), func(p *pages) error {
+		err := f.write(tb.Context(), tokens.Name{}, func(p *pages) error {
 			for range min(1000, n-done) {
 				names[done] = randomName(tb)
 				record := tokens.Record{Generation: 1, Expires: start.Add(time.Duration(done) * time.Millisecond), Sealed: sealed}

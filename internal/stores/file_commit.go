@@ -13,6 +13,7 @@ import (
 // store's refusals, or an error that takes back all of the commit.
 type write struct {
 	ctx    context.Context
+	name   tokens.Name // of the record it changes
 	change func(*pages) error
 	err    error
 	done   chan error
@@ -20,12 +21,12 @@ type write struct {
 
 // write hands a change to the committer and waits until it has reached the
 // disk. A caller who leaves early does not learn whether it did.
-func (f *File) write(ctx context.Context, change func(*pages) error) error {
+func (f *File) write(ctx context.Context, name tokens.Name, change func(*pages) error) error {
 	if err := f.enter(ctx); err != nil {
 		return err
 	}
 	defer f.calls.Done()
-	w := &write{ctx: ctx, change: change, done: make(chan error, 1)}
+	w := &write{ctx: ctx, name: name, change: change, done: make(chan error, 1)}
 	select {
 	case f.queue <- w:
 	case <-ctx.Done():
@@ -89,6 +90,7 @@ func (f *File) commit(batch []*write) {
 		err = f.explain(err)
 	}
 	for _, w := range batch {
+		f.cache.drop(w.name) // before anybody learns of it
 		if err != nil {
 			// A refusal, too, may rest on what others of the batch did not write.
 			w.err = err
@@ -137,10 +139,9 @@ func (f *File) janitor(ticks <-chan time.Time) {
 func (f *File) sweep() error {
 	then := newPlace(f.now(), tokens.Name{}) // excludes the current millisecond
 	for {
-		seen := 0
-		err := f.write(context.Background(), func(p *pages) error {
-			places := p.dueBy(then, chunk)
-			seen = len(places)
+		var places []place
+		err := f.write(context.Background(), tokens.Name{}, func(p *pages) error {
+			places = p.dueBy(then, chunk)
 			for _, at := range places {
 				if err := f.tidy(p, at); err != nil {
 					return err
@@ -148,7 +149,10 @@ func (f *File) sweep() error {
 			}
 			return nil
 		})
-		if err != nil || seen < chunk {
+		for _, at := range places {
+			f.cache.drop(tokens.Name(at.name()))
+		}
+		if err != nil || len(places) < chunk {
 			return err
 		}
 	}

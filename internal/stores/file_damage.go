@@ -66,6 +66,7 @@ func (f *File) mend(b *book) {
 		return
 	}
 	f.book.Store(again)
+	f.cache.clear() // what could not be read may not be there any more
 }
 
 // open claims the file, sets it aside if it is the condemned one or turns out

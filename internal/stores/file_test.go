@@ -145,7 +145,7 @@ func TestACallerWhoseContextEndsDoesNotWaitForTheDisk(t *testing.T) {
 	busy, free := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_ = f.write(context.Background(), func(*pages) error { close(busy); <-free; return nil })
+		_ = f.write(context.Background(), tokens.Name{}, func(*pages) error { close(busy); <-free; return nil })
 	})
 	<-busy
 	ctx, cancel := context.WithCancel(t.Context())
@@ -257,7 +257,7 @@ func TestARecordTakesLittleMoreThanItsBytes(t *testing.T) {
 	}
 	// Refreshes rewrite records in place.
 	for from := 0; from < records; from += 1000 {
-		if err := f.write(t.Context(), func(p *pages) error {
+		if err := f.write(t.Context(), tokens.Name{}, func(p *pages) error {
 			for _, name := range names[from : from+1000] {
 				at, value := p.find(name)
 				if err := p.put(at, bytes.Clone(value), false); err != nil {

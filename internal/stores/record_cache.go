@@ -7,9 +7,9 @@ import (
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
 
-// recordCache holds copies of records of one server. It is written by reads and
-// emptied by writes, of this process or told by the server, and both go on at
-// once: a record that was read before a write and arrives after it must not
+// recordCache holds copies of records, of one server or file. It is written by
+// reads and emptied by writes, of this process or told by the server, and both go
+// on at once: a record that was read before a write and arrives after it must not
 // stay. So whoever reads takes the shard's version first, every drop counts it
 // up, and put refuses what was read under an older one.
 type recordCache struct {

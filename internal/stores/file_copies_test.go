@@ -1,6 +1,7 @@
 package stores
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func TestACopyIsNeverOlderThanTheLastWrite(t *testing.T) {
 					return
 				default:
 					_, _ = f.Load(t.Context(), name)
+					runtime.Gosched() // for the committer's sake
 				}
 			}
 		})

@@ -31,7 +31,7 @@ const jobSite = `{
 
 http://localhost {
 	osc_proxy {$APP} {
-		required /work/* {
+		required /films/* {
 			jobs 12h
 		}
 		required /manager/* {
@@ -86,7 +86,7 @@ func TestAJobGetsFreshTokensAfterItsRequestUntilItsUserSignsOut(t *testing.T) {
 	if got := lastHeader(w.app); got.Get(gate.JobHeader) != "" {
 		t.Errorf("a route without jobs got %v", got)
 	}
-	wantStatus(t, b.asks(http.MethodGet, g.local()+"/work/x", gate.JobHeader+": forged"), http.StatusOK)
+	wantStatus(t, b.asks(http.MethodGet, g.local()+"/films/x", gate.JobHeader+": forged"), http.StatusOK)
 	work := lastHeader(w.app)
 	wantStatus(t, b.asks(http.MethodGet, g.local()+"/manager/x"), http.StatusOK)
 	manager := lastHeader(w.app)
@@ -212,7 +212,7 @@ func TestAKeyOfJobsIsMadeWhereThereAreJobsAndNoneIsGiven(t *testing.T) {
 			}
 			b := g.browser()
 			b.signsIn(g.local() + "/")
-			b.asks(http.MethodGet, g.local()+"/work/x")
+			b.asks(http.MethodGet, g.local()+"/films/x")
 			if got := storedKeys(t, dir); got != test.want {
 				t.Errorf("there is %q, want %q", got, test.want)
 			}
@@ -257,7 +257,7 @@ func TestAProgramPassesWithATokenOfItsOwn(t *testing.T) {
 			t.Errorf("%s: %d %s", what, got.status, got.body)
 		}
 	}
-	if got := program("/work/x", "X-Pat-Jwt: "+pat); got.status != http.StatusUnauthorized && got.status != http.StatusFound {
+	if got := program("/films/x", "X-Pat-Jwt: "+pat); got.status != http.StatusUnauthorized && got.status != http.StatusFound {
 		t.Errorf("a route that takes none: %d", got.status)
 	}
 	if asked := w.app.requests(); len(asked) != 0 {

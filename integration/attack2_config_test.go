@@ -179,7 +179,10 @@ func TestAttack2UpstreamsThatRequestsChoose(t *testing.T) {
 		t.Run("CF-005 "+upstream, func(t *testing.T) {
 			a.configure("", strings.Replace(attack2Chosen, "UPSTREAM", upstream, 1))
 			if output, status := a.reload(); status != 0 {
-				t.Skip("not even loaded: " + output)
+				if allowed {
+					t.Fatal(output)
+				}
+				return // it is not even loaded
 			}
 			calls := a.app.calls()
 			for _, path := range []string{"/studio?to=" + target, "/assets/a.js?to=" + target} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/Eyevinn/osc-gateway/internal/gate"
 )
 
 // Caddy takes what it logs of a request before any handler sees it: the address
@@ -26,15 +29,10 @@ type discreet struct {
 	fields         []string // canonical names of the fields that hold tokens
 }
 
-func newDiscreet(ctx caddy.Context, tokenHeaders []string) discreet {
+func newDiscreet(ctx caddy.Context, tokenFields []string) discreet {
 	logger := ctx.Logger(new(caddyhttp.App)).Named("log")
-	d := discreet{access: logger.Named("access"), failed: logger.Named("error"), fields: []string{"X-Pat-Jwt", "X-Jwt", "X-Osc-Job"}}
-	for _, name := range tokenHeaders {
-		if name != "" && !strings.EqualFold(name, "Authorization") && !containsFold(d.fields, name) { // Caddy knows that one
-			d.fields = append(d.fields, http.CanonicalHeaderKey(name))
-		}
-	}
-	return d
+	fields := slices.DeleteFunc(tokenFields, func(name string) bool { return name == "Authorization" }) // Caddy knows that one
+	return discreet{access: logger.Named("access"), failed: logger.Named("error"), fields: append(fields, gate.JobHeader)}
 }
 
 // holdsSecret tells whether Caddy's lines about a request would give one away.

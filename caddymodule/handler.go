@@ -107,15 +107,16 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	jar := cookies.Config{
 		Name: h.Cookie, SameSite: sameSiteMode(h.SameSite), Lifetime: time.Duration(h.app.SessionLifetime), FlowAge: flowAge,
 	}
+	hygiene := upstream.NewHygiene(upstream.Rules{TokenHeaders: tokenHeaders, SessionCookies: jar.Owns})
 	h.gate = gate.New(gate.Config{
 		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
 		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Callers: h.app.callers, Cookies: jar, Pages: pages.New(""),
-		Hygiene:  upstream.NewHygiene(upstream.Rules{TokenHeaders: tokenHeaders, SessionCookies: jar.Owns}),
+		Hygiene:  hygiene,
 		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),
 		InPlace:            h.Inject == injectRequest,
 	})
-	h.discreet = newDiscreet(ctx, tokenHeaders)
+	h.discreet = newDiscreet(ctx, hygiene.TokenFields())
 	h.warnOfInjection(log)
 	return nil
 }

@@ -99,6 +99,15 @@ func (h *Hygiene) Strip(r *http.Request, authorization bool, claims Claims) {
 	h.stripTrailers(r)
 }
 
+// TokenFields lists the token fields of the site, as net/http spells them.
+func (h *Hygiene) TokenFields() []string {
+	fields := make([]string, len(h.tokens))
+	for i, name := range h.tokens {
+		fields[i] = http.CanonicalHeaderKey(name)
+	}
+	return fields
+}
+
 // carriesToken reports whether name is a token field of the site.
 func (h *Hygiene) carriesToken(name string) bool {
 	return sameAny(name, h.tokens)

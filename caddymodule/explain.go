@@ -203,11 +203,7 @@ func serverFor(ctx caddy.Context, u *url.URL) (*caddyhttp.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted := u.Port()
-	if wanted == "" {
-		wanted = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	port, err := strconv.ParseUint(wanted, 10, 16)
+	port, err := strconv.ParseUint(portOf(u), 10, 16)
 	if err != nil {
 		return nil, fmt.Errorf("%s has no port to look for", u)
 	}

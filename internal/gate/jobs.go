@@ -110,10 +110,6 @@ func (j *Jobs) lifetime(session *tokens.Session, token secret.String) time.Durat
 }
 
 func (j *Jobs) refuse(w http.ResponseWriter, r *http.Request, why *refusal) error {
-	view := pages.View{Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Hint: why.hint}
-	if view.RetryAfter == 0 && why.reason.Status() == http.StatusServiceUnavailable {
-		view.RetryAfter = retryDefault
-	}
 	attrs := []any{"reason", why.reason, "method", r.Method}
 	if why.session != nil {
 		attrs = append(attrs, "session", why.session.Name.Digest(), "tenant", why.session.Tenant)
@@ -122,7 +118,7 @@ func (j *Jobs) refuse(w http.ResponseWriter, r *http.Request, why *refusal) erro
 		attrs = append(attrs, "error", why.cause)
 	}
 	j.Log.Info("a job got no token", attrs...)
-	j.Pages.Refuse(w, view, false)
+	j.Pages.Refuse(w, why.view(), false)
 	return nil
 }
 

@@ -3,8 +3,6 @@ package gate
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/Eyevinn/osc-gateway/internal/upstream"
 )
@@ -66,8 +64,3 @@ type nobody struct{ cookies []string }
 
 // Cookies implements upstream.Client.
 func (n *nobody) Cookies() []string { return n.cookies }
-
-// acceptsEvents tells whether an Accept field names server-sent events.
-func acceptsEvents(accept []string) bool {
-	return slices.ContainsFunc(accept, func(line string) bool { return strings.Contains(line, "text/event-stream") })
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/osc"
@@ -170,7 +171,9 @@ func (p *passenger) Stream(kind string, end func()) (closed func()) {
 // wantsStream tells whether a request asks for an answer that goes on on the
 // token it begins with.
 func wantsStream(r *http.Request) bool {
-	return r.Header.Get("Upgrade") != "" || acceptsEvents(r.Header["Accept"])
+	return r.Header.Get("Upgrade") != "" || slices.ContainsFunc(r.Header["Accept"], func(line string) bool {
+		return strings.Contains(line, "text/event-stream")
+	})
 }
 
 var (

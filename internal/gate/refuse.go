@@ -33,6 +33,15 @@ type refusal struct {
 // known.
 const retryDefault = 5 * time.Second
 
+// view is what people and programs are told of a refusal, wherever it happens.
+func (why *refusal) view() pages.View {
+	view := pages.View{Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Hint: why.hint}
+	if view.RetryAfter == 0 && why.reason.Status() == http.StatusServiceUnavailable {
+		view.RetryAfter = retryDefault
+	}
+	return view
+}
+
 // challenge answers somebody who is signed out: people are sent to sign in,
 // programs are told to.
 func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, why refusal) error {
@@ -49,12 +58,8 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, w
 // refuse answers with a page or a problem document and writes the log line.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error {
 	g.cfg.Observer.Refused(r, why.reason)
-	view := pages.View{
-		Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Hint: why.hint, Reference: g.reference(),
-	}
-	if view.RetryAfter == 0 && why.reason.Status() == http.StatusServiceUnavailable {
-		view.RetryAfter = retryDefault
-	}
+	view := why.view()
+	view.Reference = g.reference()
 	if why.reason != pages.BadRequest && why.reason != pages.CrossOrigin {
 		view.SignInURL = g.signInURL(r)
 	}

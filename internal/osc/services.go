@@ -166,7 +166,7 @@ func (s *Services) parse(body []byte, service string) (serviceToken, error) {
 		return serviceToken{}, errors.New("serviceId is not the one asked for")
 	}
 	token, ok := answer.text("token")
-	if !ok || !isB64Token(token) {
+	if !ok || !IsToken(token) {
 		return serviceToken{}, errors.New("token is not a bearer token")
 	}
 	now := s.provider.now()

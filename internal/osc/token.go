@@ -128,7 +128,7 @@ func parseSet(body []byte, now time.Time) (tokens.Set, error) {
 		return tokens.Set{}, errors.New("token_type is not Bearer")
 	}
 	access, ok := answer.text("access_token")
-	if !ok || !isB64Token(access) {
+	if !ok || !IsToken(access) {
 		return tokens.Set{}, errors.New("access_token is not a bearer token")
 	}
 	refresh, err := answer.refreshToken()
@@ -162,12 +162,9 @@ func (o object) refreshToken() (secret.String, error) {
 	return secret.New(token), nil
 }
 
-// IsToken tells whether a string is a bearer token as far as syntax goes.
-func IsToken(s string) bool { return isB64Token(s) }
-
-// isB64Token checks the syntax of a bearer token (RFC 6750 §2.1), so that what
+// IsToken checks the syntax of a bearer token (RFC 6750 §2.1), so that what
 // is stored today can be sent in a header for hours.
-func isB64Token(s string) bool {
+func IsToken(s string) bool {
 	body := strings.TrimRight(s, "=")
 	if body == "" || len(s) > maxToken {
 		return false

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -50,7 +48,11 @@ func (v *Vault) Job(ctx context.Context, site string, ticket Ticket, service str
 	h := handle{ticket: ticket, name: ticket.Name(), site: site}
 	now := v.now()
 	r, err := v.load(ctx, h)
-	if err == nil && r.jobs.until.Before(earliest(now.Add(life), r.expires)) {
+	if err != nil {
+		return secret.String{}, err
+	}
+	until := earliest(now.Add(life), r.expires) // which never moves
+	if r.jobs.until.Before(until) {
 		r, err = v.update(ctx, h, func(r *record) bool { return v.keepForJobs(h, r, now, life) })
 	}
 	switch {
@@ -58,11 +60,11 @@ func (v *Vault) Job(ctx context.Context, site string, ticket Ticket, service str
 		return secret.String{}, err
 	case r.ended != "":
 		return secret.String{}, &Ended{r.ended}
-	case r.jobs.until.Before(earliest(now.Add(life), r.expires)):
+	case r.jobs.until.Before(until):
 		return secret.String{}, &Unavailable{Part: PartStore, Err: errNoJobs}
 	}
 	v.keep(h, r, now)
-	return v.sealHandle(h, service, earliest(now.Add(life), r.expires))
+	return v.sealHandle(h, service, until)
 }
 
 // keepForJobs writes into a record until when it is to be kept, and what with.
@@ -92,16 +94,14 @@ func earliest(a, b time.Time) time.Time {
 }
 
 func (v *Vault) sealHandle(h handle, service string, until time.Time) (secret.String, error) {
-	key := v.ring.Load().newest()
-	var nonce [nonceSize]byte
-	if _, err := io.ReadFull(v.random, nonce[:]); err != nil {
-		return secret.String{}, fmt.Errorf("drawing a nonce: %w", err)
-	}
-	plain := append(h.ticket.Bytes(), binary.AppendVarint(nil, until.UnixMilli())...)
+	seal := v.sealer()
+	key := seal.ring.newest()
+	plain := binary.AppendVarint(h.ticket.Bytes(), until.UnixMilli())
 	plain = appendString(appendString(plain, h.site), service)
-	defer clear(plain)
-	sealed := append(append(make([]byte, 0, 256), key.id[:]...), nonce[:]...)
-	sealed = key.job.Seal(sealed, nonce[:], plain, []byte(handleLabel))
+	sealed, err := seal.appendSealed(key.id[:], key.job, plain, []byte(handleLabel), false)
+	if err != nil {
+		return secret.String{}, err
+	}
 	return secret.New(handlePrefix + base64.RawURLEncoding.EncodeToString(sealed)), nil
 }
 

@@ -65,7 +65,7 @@ func (v *Vault) Sessions() int {
 
 // keep notes that a session is in use.
 func (v *Vault) keep(h handle, r *record, now time.Time) {
-	if r.refresh.IsEmpty() {
+	if r.refresh.IsEmpty() || r.keptLately(now, min(keptEvery, v.policy.Load().Idle/touchesPerIdle)) {
 		return
 	}
 	v.keeper.used(h, r, now)
@@ -74,7 +74,7 @@ func (v *Vault) keep(h handle, r *record, now time.Time) {
 func (k *keeper) used(h handle, r *record, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	entry := k.known[h.name]
+	entry := k.known[h.name()]
 	if entry != nil && (r.unsaved || entry.tokenExpires.Equal(r.tokenExpires)) {
 		entry.lastUsed, entry.jobsUntil = now, r.jobs.until
 		return
@@ -84,7 +84,7 @@ func (k *keeper) used(h handle, r *record, now time.Time) {
 			k.known = map[Name]*kept{}
 		}
 		entry = &kept{handle: h, index: -1}
-		k.known[h.name] = entry
+		k.known[h.name()] = entry
 	}
 	entry.lastUsed, entry.jobsUntil = now, r.jobs.until
 	k.schedule(entry, r)
@@ -197,7 +197,7 @@ func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) 
 			return nil, min(wait, keeperNap)
 		}
 		if now.Sub(entry.lastUsed) > idle && !now.Before(entry.jobsUntil) {
-			k.remove(entry.handle.name)
+			k.remove(entry.handle.name())
 			continue
 		}
 		heap.Pop(&k.queue)
@@ -234,12 +234,12 @@ func (v *Vault) refreshKept(entry *kept) {
 	r, _ := result.Val.(*record)
 	v.keeper.mu.Lock()
 	defer v.keeper.mu.Unlock()
-	if v.keeper.known[h.name] != entry {
+	if v.keeper.known[h.name()] != entry {
 		return // signed out meanwhile
 	}
 	switch now := v.now(); {
 	case errors.Is(result.Err, ErrAbsent), result.Err == nil && r.ended != "":
-		v.keeper.remove(h.name)
+		v.keeper.remove(h.name())
 	case result.Err != nil, r.needs(now, r.earlier()): // as while another replica is at it
 		v.keeper.enqueue(entry, now.Add(keeperRetry+jitter(keeperRetry)))
 	default:

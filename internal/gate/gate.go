@@ -115,6 +115,7 @@ type Gate struct {
 	cfg     Config
 	desk    atomic.Pointer[desk]
 	signIns signIns
+	outages outages
 
 	lastRealm atomic.Pointer[realmOf]
 }
@@ -213,7 +214,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*pas
 		refused = g.admitSession(w, r, p)
 	}
 	if refused == nil && !route.lets(p.Tenant) {
-		refused = &refusal{reason: pages.TenantForbidden, session: p.Session}
+		refused = &refusal{reason: pages.TenantForbidden, session: p.Session, tenants: route.admitted()}
 	}
 	return p, refused
 }
@@ -278,6 +279,16 @@ func (r *Route) lets(tenant string) bool {
 		return false
 	}
 	return !slices.ContainsFunc(r.others, func(other *Route) bool { return !other.lets(tenant) })
+}
+
+// admitted are the tenants that a route names and all others of its path do too.
+func (r *Route) admitted() []string {
+	all := slices.Clone(r.Tenants)
+	for _, other := range r.others {
+		all = append(all, other.Tenants...)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(tenant string) bool { return !r.lets(tenant) })
 }
 
 // reference is a short code that stands in an answer and in the log line about

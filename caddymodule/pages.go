@@ -21,7 +21,7 @@ type Pages struct {
 	// of at most 64 KiB.
 	Logo string `json:"logo,omitempty"`
 
-	// The colour of buttons and links, like #0b5fff. It is made darker or lighter
+	// The colour of buttons and links, like 0b5fff. It is made darker or lighter
 	// where it is text that could not be read otherwise.
 	Color string `json:"color,omitempty"`
 
@@ -37,7 +37,7 @@ type Pages struct {
 //	pages {
 //	    name     <name>
 //	    logo     <file>
-//	    color    <#rrggbb>
+//	    color    <rrggbb>
 //	    support  <mailto: or https: address>
 //	    template <file>
 //	}
@@ -72,6 +72,9 @@ func (p *Pages) unmarshalWord(d *caddyfile.Dispenser, word string) error {
 	case "template":
 		return scalar(d, &p.Template)
 	case "color":
+		if d.CountRemainingArgs() == 0 {
+			return d.Err("color: # begins a comment in a Caddyfile; write the digits alone, like 0b5fff, or quotes around it all")
+		}
 		return checked(d, &p.Color, pages.ParseColor)
 	case "support":
 		return checked(d, &p.Support, pages.ParseSupport)

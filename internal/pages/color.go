@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Color is one of sRGB. The zero value is none.
@@ -13,17 +14,19 @@ type Color struct {
 	given   bool
 }
 
-var errColor = errors.New("write a colour as three or six hex digits, like #0b5fff")
+var errColor = errors.New("write a colour as three or six hex digits, like 0b5fff")
 
-// ParseColor reads #rgb or #rrggbb.
+// ParseColor reads #rgb or #rrggbb, with or without the mark, which begins a
+// comment in some files.
 func ParseColor(text string) (Color, error) {
-	if len(text) == 4 {
-		text = string([]byte{text[0], text[1], text[1], text[2], text[2], text[3], text[3]})
+	digits := strings.TrimPrefix(text, "#")
+	if len(digits) == 3 {
+		digits = string([]byte{digits[0], digits[0], digits[1], digits[1], digits[2], digits[2]})
 	}
-	if len(text) != 7 || text[0] != '#' {
+	if len(digits) != 6 {
 		return Color{}, errColor
 	}
-	value, err := strconv.ParseUint(text[1:], 16, 24)
+	value, err := strconv.ParseUint(digits, 16, 24)
 	if err != nil {
 		return Color{}, errColor
 	}

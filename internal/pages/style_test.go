@@ -82,7 +82,7 @@ func TestColoursHaveEnoughContrast(t *testing.T) { checkContrast(t, style) }
 
 // Whatever colour a site has, what is written in it and on it can be read.
 func TestEveryBrandsColourHasEnoughContrast(t *testing.T) {
-	nasty := []string{"#ffff00", "#ffffff", "#000000", "#808080", "#777777", "#00ff00", "#0000ff", "#ff0000", "#1a202a", "#f3f4f6", "#0b5fff", "#fd0"}
+	nasty := []string{"#ffff00", "#ffffff", "#000000", "#808080", "#777777", "#00ff00", "#0000ff", "#ff0000", "#1a202a", "#f3f4f6", "0b5fff", "#fd0", "fd0"}
 	for level := 0; level < 1<<24; level += 0x0f1e2d {
 		nasty = append(nasty, Color{uint8(level >> 16), uint8(level >> 8), uint8(level), true}.String())
 	}
@@ -103,7 +103,7 @@ func TestEveryBrandsColourHasEnoughContrast(t *testing.T) {
 }
 
 func TestAColourThatCanBeReadIsLeftAsItIs(t *testing.T) {
-	blue, err := ParseColor("#0B5FFF")
+	blue, err := ParseColor("0B5FFF")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestTheBackgroundsAreTheStyles(t *testing.T) {
 }
 
 func TestWhatIsNoColour(t *testing.T) {
-	for _, text := range []string{"", "#", "0b5fff", "#0b5ff", "#0b5fff00", "#ggg", "red", "#+1+1+1", "#0b5ff;", "rgb(0,0,0)"} {
+	for _, text := range []string{"", "#", "##0b5fff", "#0b5ff", "0b5fff0", "#0b5fff00", "#ggg", "red", "#+1+1+1", "#0b5ff;", "rgb(0,0,0)"} {
 		if color, err := ParseColor(text); err == nil || color.style() != "" {
 			t.Errorf("%q is %s", text, color)
 		}

@@ -1,9 +1,16 @@
 package caddymodule
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 const (
@@ -85,5 +92,28 @@ http://other.localhost {
 	answer = g.browser().asks("GET", "http://other.localhost:"+g.port()+"/open")
 	if body := answer.body; answer.status != http.StatusServiceUnavailable || !strings.Contains(body, "app_unavailable") {
 		t.Errorf("the site beside it: %d %s", answer.status, body)
+	}
+}
+
+func TestWhatMeansThatNothingWasSent(t *testing.T) {
+	dial, read := &net.OpError{Op: "dial", Err: io.EOF}, &net.OpError{Op: "read", Err: io.EOF}
+	for _, c := range []struct {
+		err  error
+		away bool
+	}{
+		{caddyhttp.Error(http.StatusBadGateway, reverseproxy.NewDialError(io.EOF)), true},
+		{caddyhttp.Error(http.StatusBadGateway, dial), true},
+		{fmt.Errorf("wrapped: %w", dial), true},
+		{caddyhttp.Error(http.StatusServiceUnavailable, errors.New("no upstreams available")), true},
+		{caddyhttp.Error(http.StatusServiceUnavailable, errors.New("busy")), false},
+		{caddyhttp.Error(http.StatusServiceUnavailable, nil), false},
+		{caddyhttp.Error(http.StatusBadGateway, errors.New("no upstreams available")), false},
+		{caddyhttp.Error(http.StatusBadGateway, read), false},
+		{io.EOF, false},
+		{nil, false},
+	} {
+		if isAppAway(c.err) != c.away {
+			t.Errorf("%v: %v", c.err, !c.away)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,6 +73,7 @@ func configure(values given) (*configuration, error) {
 			c.addSiteOption(o, values)
 		}
 	}
+	c.addLook(values)
 	if tenants := values["tenant"]; len(tenants) > 0 {
 		c.add("tenant", "\t\trequired {\n\t\t\ttenants "+quoteAll(tenants)+"\n\t\t}")
 	}
@@ -102,6 +104,22 @@ func (c *configuration) addSiteOption(o option, values given) {
 		line += " {\n\t\t\ttenants " + quoteAll(tenants) + "\n\t\t}"
 	}
 	c.add(o.name, line)
+}
+
+// addLook adds the block about the gateway's own pages, if there is anything in
+// it.
+func (c *configuration) addLook(values given) {
+	isLook := func(o option) bool { return o.place == look && len(values[o.name]) > 0 }
+	if !slices.ContainsFunc(options, isLook) {
+		return
+	}
+	c.add("", "\t\tpages {")
+	for _, o := range options {
+		if isLook(o) {
+			c.add(o.name, "\t\t\t"+o.word()+" "+quoteAll(values[o.name]))
+		}
+	}
+	c.add("", "\t\t}")
 }
 
 // siteAddress is where to listen, as a Caddyfile's address. Without a host

@@ -152,7 +152,7 @@ func TestEveryPageIsRightOnEveryScreen(t *testing.T) {
 		b.inspect(page)
 	}
 	for path, reason := range map[string]string{
-		"/auth/signout":    "Sign out?",
+		"/auth/signout":    "Sign out",
 		"/auth/signed-out": "You are signed out",
 		"/auth/callback":   "bad_request",
 		"/auth/callback?error=access_denied&state=" + strayState: "state_mismatch",

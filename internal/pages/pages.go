@@ -2,7 +2,8 @@
 // request itself: one HTML template, one table of reasons, and the same as JSON.
 //
 // Nothing a visitor sent is ever shown. All words are in the table; what varies
-// is written by the gateway: paths on its own site, a reference, a fixed hint.
+// is written by the gateway: paths on its own site, a reference, a fixed hint,
+// and whose session it is. A site may give the pages its own looks.
 package pages
 
 import (

@@ -131,6 +131,8 @@ func TestPageOffersOneThingToDo(t *testing.T) {
 		{"the same page again", View{Reason: StoreUnavailable}, `<a class="button" href="">Try again</a>`},
 		{"the same page again, now", View{Reason: StoreUnavailable, SignInURL: signIn, RetryAfter: time.Second}, `<a class="button" href="">Try again now</a>`},
 		{"another page", View{Reason: ProviderUnavailable, RetryAfter: time.Second, RetryURL: signIn}, `<a class="button" href="` + signIn + `">Try again now</a>`},
+		{"another page, which takes no waiting", View{Reason: ConsentDenied, SignInURL: "/no", RetryURL: signIn}, `<a class="button" href="` + signIn + `">Sign in</a>`},
+		{"another page for no reason of its own", View{Reason: BadRequest, RetryURL: signIn}, `<a class="button" href="` + signIn + `">Try again</a>`},
 		{"the start page", View{Reason: CrossOrigin, SignInURL: signIn}, `<a class="button" href="/">Go to the start page</a>`},
 		{"an unknown reason", View{Reason: "no such reason"}, `<a class="button" href="">Try again</a>`},
 	}

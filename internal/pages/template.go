@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"html/template"
 	"net/http"
@@ -83,8 +84,10 @@ func refusalParts(v View) parts {
 	switch {
 	case v.SignOutURL != "":
 		p.Post, p.PostLabel = v.SignOutURL, "Use another account"
-	case p.Reload > 0 || v.RetryURL != "":
+	case p.Reload > 0:
 		p.Link, p.Self, p.Label = v.RetryURL, v.RetryURL == "", "Try again now"
+	case v.RetryURL != "":
+		p.Link, p.Label = v.RetryURL, cmp.Or(e.action, "Try again")
 	case v.SignInURL != "" && e.action != "":
 		p.Link, p.Label = v.SignInURL, e.action
 	case e.retry:

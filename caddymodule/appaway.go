@@ -32,6 +32,16 @@ func isAppAway(err error) bool {
 // down; the error itself has no name.
 const noUpstream = "no upstreams available"
 
+// causeOf is what an operator needs of an error: Caddy wraps it in where in its
+// own code it came up.
+func causeOf(err error) error {
+	var failure caddyhttp.HandlerError
+	if errors.As(err, &failure) && failure.Err != nil {
+		return failure.Err
+	}
+	return err
+}
+
 // hasErrorRoutes tells whether the site of a request has handle_errors, and so
 // pages of its own. The routes of a server are those of all its sites.
 func hasErrorRoutes(r *http.Request) bool {

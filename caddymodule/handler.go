@@ -212,7 +212,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	err := h.gate.ServeHTTP(w, r, next)
 	if err != nil && r.Context().Err() == nil && isAppAway(err) && !hasErrorRoutes(r) {
-		return h.gate.AppAway(w, r, err)
+		return h.gate.AppAway(w, r, causeOf(err))
 	}
 	return err
 }

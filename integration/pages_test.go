@@ -203,6 +203,34 @@ func TestThePageThatWaitsForOSCIsRightOnEveryScreen(t *testing.T) {
 	b.see("#account-alice") // by itself
 }
 
+// What the documentation shows works as it stands, in a real browser.
+func TestTheDocumentedTemplateIsShownAsItWasWritten(t *testing.T) {
+	doc, err := os.ReadFile("../docs/pages.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(doc), "\n```html\n")
+	text, _, found := strings.Cut(text, "```\n")
+	if !found {
+		t.Fatal("docs/pages.md has no template")
+	}
+	template := filepath.Join(t.TempDir(), "page.html")
+	mustWrite(t, template, text)
+	w := newWorld(t, setup{site: "\tosc_proxy {upstream} {\n\t\tpages {\n\t\t\ttemplate " + template + "\n\t\t}\n\t}\n"})
+	b := newBrowser(t)
+	complaints := b.complaints()
+	b.signIn(w.gateway.URL + "/studio")
+	b.open(w.gateway.URL + "/auth/signout")
+	b.see("h1")
+	if got := b.evaluate(`getComputedStyle(document.body).fontFamily + getComputedStyle(document.querySelector("button")).backgroundColor`); got != "Georgia, serifrgb(34, 34, 34)" {
+		t.Errorf("its style is %s", got)
+	}
+	b.signOut("button", w.gateway.URL)
+	if said := complaints(); len(said) > 0 {
+		t.Errorf("Chromium complains:\n%s", strings.Join(said, "\n"))
+	}
+}
+
 // The wrong workspace is changed by one press of a button, and the way back leads
 // to the page that was asked for.
 func TestAPersonChangesAccountsInOneGo(t *testing.T) {

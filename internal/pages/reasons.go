@@ -141,7 +141,7 @@ var table = []entry{
 		// not there yet, which passes.
 		reason: AppUnavailable, status: http.StatusServiceUnavailable,
 		title: "The app is not ready yet",
-		text:  "It may be starting, or being updated. This page opens it as soon as it answers.",
+		text:  "It may be starting, or being updated, and should answer in a moment.",
 		retry: true,
 	},
 	{

@@ -256,7 +256,11 @@ func TestSwitchingAccountsGoesOnByItself(t *testing.T) {
 // and what changes by itself announced.
 func TestPagesAreForScreenReaders(t *testing.T) {
 	w := httptest.NewRecorder()
-	Branded(Brand{Name: "Intercom"}).Refuse(w, View{Reason: StoreUnavailable, RetryAfter: time.Second}, true)
+	support, err := ParseSupport("https://example.com/help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	Branded(Brand{Name: "Intercom", Support: support}).Refuse(w, View{Reason: StoreUnavailable, RetryAfter: time.Second}, true)
 	body := w.Body.String()
 	for _, want := range []string{`<html lang="en">`, "<header><span>Intercom</span></header>\n<main>\n<h1>", `<p role="status">This page tries again`, "</main>\n<footer>"} {
 		if !strings.Contains(body, want) {

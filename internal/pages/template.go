@@ -59,7 +59,6 @@ type parts struct {
 	Post       string // the button, where it changes something
 	PostLabel  string
 	Hint       string
-	Support    string // the site's own, which render fills in
 	Reason     Reason
 	Reference  string
 }
@@ -99,7 +98,6 @@ func refusalParts(v View) parts {
 }
 
 func (f frame) render(p parts) []byte {
-	p.Support = f.fixed.Support
 	if f.own != nil {
 		if body, err := f.own.render(f.fixed, p); err == nil {
 			return body

@@ -85,12 +85,14 @@ func TestAnAppThatIsAwayIsWaitedForByPeopleAndToldToPrograms(t *testing.T) {
 	if strings.Contains(a.Body.String(), "signin") || r.observer.last() != pages.AppUnavailable || !strings.Contains(r.log.String(), http.ErrServerClosed.Error()) {
 		t.Errorf("%s\n%s", a.Body, r.log)
 	}
-	a = answer{ResponseRecorder: httptest.NewRecorder()}
-	if err := r.gate.AppAway(a, request(t, "POST", "/app", scripted), http.ErrServerClosed); err != nil {
-		t.Fatal(err)
-	}
-	if a.reason() != string(pages.AppUnavailable) || a.Header().Get("Retry-After") != "2" || strings.Contains(a.Body.String(), "signin_url") ||
-		strings.Contains(a.Body.String(), http.ErrServerClosed.Error()) {
-		t.Errorf("%v\n%s", a.Header(), a.Body)
+	for _, program := range []*http.Request{request(t, "POST", "/app", scripted), request(t, "GET", "/api/rooms", navigation)} {
+		a = answer{ResponseRecorder: httptest.NewRecorder()}
+		if err := r.gate.AppAway(a, program, http.ErrServerClosed); err != nil {
+			t.Fatal(err)
+		}
+		if a.reason() != string(pages.AppUnavailable) || a.Header().Get("Retry-After") != "2" || strings.Contains(a.Body.String(), "signin_url") ||
+			strings.Contains(a.Body.String(), http.ErrServerClosed.Error()) {
+			t.Errorf("%s: %v\n%s", program.URL, a.Header(), a.Body)
+		}
 	}
 }

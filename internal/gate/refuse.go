@@ -93,7 +93,10 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 // AppAway answers for a next handler whose upstream could not be reached. It is
 // for whoever knows such a failure, and that nothing was answered yet.
 func (g *Gate) AppAway(w http.ResponseWriter, r *http.Request, cause error) error {
-	return g.refuse(w, r, refusal{reason: pages.AppUnavailable, retryAfter: appRetry, cause: cause})
+	route := g.Decide(r).Route
+	return g.refuse(w, r, refusal{
+		reason: pages.AppUnavailable, retryAfter: appRetry, cause: cause, program: route != nil && route.Mode == API,
+	})
 }
 
 // appRetry is short, since most apps that are away are just starting.

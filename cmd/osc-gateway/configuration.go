@@ -68,15 +68,7 @@ func configure(values given) (*configuration, error) {
 	c.add("", "\t}\n}")
 	c.add("from", quote(address)+" {")
 	c.add("to", "\tosc_proxy "+quoteAll(upstreams(values["to"]))+" {")
-	for _, o := range options {
-		if o.place == site && len(values[o.name]) > 0 {
-			c.addSiteOption(o, values)
-		}
-	}
-	c.addLook(values)
-	if tenants := values["tenant"]; len(tenants) > 0 {
-		c.add("tenant", "\t\trequired {\n\t\t\ttenants "+quoteAll(tenants)+"\n\t\t}")
-	}
+	c.addSite(values)
 	c.add("", "\t}\n}")
 	if at := jobsAddress(values); at != "" {
 		c.add("jobs-from", "http://"+at+" {\n\tosc_jobs\n}")
@@ -93,6 +85,19 @@ func jobsAddress(values given) string {
 		return values["jobs-from"][0]
 	default:
 		return "127.0.0.1:9900"
+	}
+}
+
+// addSite adds what stands in the block of osc_proxy.
+func (c *configuration) addSite(values given) {
+	for _, o := range options {
+		if o.place == site && len(values[o.name]) > 0 {
+			c.addSiteOption(o, values)
+		}
+	}
+	c.addLook(values)
+	if tenants := values["tenant"]; len(tenants) > 0 {
+		c.add("tenant", "\t\trequired {\n\t\t\ttenants "+quoteAll(tenants)+"\n\t\t}")
 	}
 }
 

@@ -281,16 +281,6 @@ func (r *Route) lets(tenant string) bool {
 	return !slices.ContainsFunc(r.others, func(other *Route) bool { return !other.lets(tenant) })
 }
 
-// admitted are the tenants that a route names and all others of its path do too.
-func (r *Route) admitted() []string {
-	all := slices.Clone(r.Tenants)
-	for _, other := range r.others {
-		all = append(all, other.Tenants...)
-	}
-	slices.Sort(all)
-	return slices.DeleteFunc(slices.Compact(all), func(tenant string) bool { return !r.lets(tenant) })
-}
-
 // reference is a short code that stands in an answer and in the log line about
 // it.
 func (g *Gate) reference() string {

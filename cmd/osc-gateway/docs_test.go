@@ -24,6 +24,7 @@ var (
 	inline       = regexp.MustCompile("`((?:bin/)?osc-gateway [^`]+)`")
 	continuation = regexp.MustCompile(`\\\n\s*`)
 	ours         = regexp.MustCompile(`(?:^|[\s"'$(/])osc-gateway["']?,? +(.*)`)
+	commandLike  = regexp.MustCompile(`^[a-z][a-z-]*$`) // and no file of the binary's name
 	comment      = regexp.MustCompile(`\s#.*`)
 )
 
@@ -44,10 +45,10 @@ func commandsOf(page, text string) []spoken {
 			continue
 		}
 		words := strings.FieldsFunc(found[1], func(r rune) bool { return strings.ContainsRune(" \t,\"[]()", r) })
-		if end := slices.IndexFunc(words, func(word string) bool { return strings.Contains("|&;>--", word) }); end >= 0 {
+		if end := slices.IndexFunc(words, func(word string) bool { return slices.Contains([]string{"|", "&", "&&", ";", ">", ">>", "--"}, word) }); end >= 0 {
 			words = words[:end]
 		}
-		if len(words) > 0 {
+		if len(words) > 0 && commandLike.MatchString(words[0]) {
 			all = append(all, spoken{page, words})
 		}
 	}
@@ -162,6 +163,71 @@ func TestCommandsAreReadAsAShellWould(t *testing.T) {
 			t.Errorf("%q: unknown are %q, not %q", test.text, unknown, test.unknown)
 		}
 	}
+}
+
+// explained finds Caddyfiles and, below them, what becomes of requests.
+var explained = regexp.MustCompile("(?ms)^```(caddyfile|outcomes)\n(.*?)^```")
+
+// TestOutcomesInTheDocumentationAreWhatTheyAre asks explain about each line of an
+// `outcomes` block: method, URL, by whom, and what becomes of it.
+func TestOutcomesInTheDocumentationAreWhatTheyAre(t *testing.T) {
+	found := 0
+	markdown(t, func(page, text string) {
+		file := filepath.Join(t.TempDir(), "Caddyfile")
+		for _, block := range explained.FindAllStringSubmatch(text, -1) {
+			if block[1] == "caddyfile" {
+				if err := os.WriteFile(file, []byte(block[2]), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			for _, line := range strings.Split(strings.TrimSpace(block[2]), "\n") {
+				found++
+				if got, want := outcomeSaid(t, file, line); got != want {
+					t.Errorf("%s: %s: it is %s", page, line, got)
+				}
+			}
+		}
+	})
+	const least = 25
+	if found < least {
+		t.Errorf("%d outcomes were found in the documentation", found)
+	}
+}
+
+// outcomeSaid is what becomes of a request by the configuration, and by the page.
+func outcomeSaid(t *testing.T, file, line string) (got, want string) {
+	t.Helper()
+	asked, want, found := strings.Cut(line, " → ")
+	words := strings.Fields(asked)
+	if !found || len(words) != 3 {
+		t.Fatalf("%q is not `<method> <url> <by whom> → <outcome> [<reason>]`", line)
+	}
+	var headers []string
+	as := ""
+	switch words[2] {
+	case "nobody":
+	case "browser":
+		headers = []string{"Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
+	default:
+		as = "tenant=" + words[2]
+	}
+	request, err := explainedRequest(words[0], words[1], headers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := parseAs(as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := explain(file, "", request, who)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	if said.Outcome == "refused" {
+		return said.Outcome + " " + said.Reason, want
+	}
+	return said.Outcome, want
 }
 
 // forOthers are variables of ours that are no options: of the tests, of the app

@@ -44,7 +44,7 @@ func commandsOf(page, text string) []spoken {
 		if found == nil {
 			continue
 		}
-		words := strings.FieldsFunc(found[1], func(r rune) bool { return strings.ContainsRune(" \t,\"[]()", r) })
+		words := strings.FieldsFunc(found[1], func(r rune) bool { return strings.ContainsRune(" \t,\"'[](){}", r) })
 		if end := slices.IndexFunc(words, func(word string) bool { return slices.Contains([]string{"|", "&", "&&", ";", ">", ">>", "--"}, word) }); end >= 0 {
 			words = words[:end]
 		}

@@ -24,14 +24,14 @@ func (g *gateway) runExample(config string, env ...string) {
 	g.launch("run", "--config", config, "--adapter", "caddyfile")
 }
 
-func TestExampleOfReplicas(t *testing.T) {
-	t.Parallel()
-	w := exampleWorld(t)
-	redis := newRedis(t)
+// startReplicas starts two gateways that share a Redis, and the balancer in front
+// of them, which visitors come to.
+func startReplicas(t testing.TB, w *world, redis *redisServer) (replicas []*gateway) {
+	t.Helper()
 	balancer := w.gateway
 	env := []string{"OSC_ISSUER=" + w.osc.URL, "REDIS_URL=redis://" + redis.address, "APP=" + w.app.Listener.Addr().String(),
 		"PUBLIC_URL=" + balancer.URL, "OSC_GATEWAY_KEY=" + gatewayKey}
-	replicas := []*gateway{newGateway(t, w.canaries), newGateway(t, w.canaries)}
+	replicas = []*gateway{newGateway(t, w.canaries), newGateway(t, w.canaries)}
 	for _, g := range replicas {
 		g.runExample(example(t, "replicas/Caddyfile"), env...)
 	}
@@ -40,7 +40,14 @@ func TestExampleOfReplicas(t *testing.T) {
 	}
 	balancer.runExample(example(t, "replicas/balancer.Caddyfile"), "GATEWAYS="+replicas[0].address+" "+replicas[1].address)
 	eventually(t, "the balancer answers", balancer.answers)
+	return replicas
+}
 
+func TestExampleOfReplicas(t *testing.T) {
+	t.Parallel()
+	w := exampleWorld(t)
+	redis := newRedis(t)
+	replicas := startReplicas(t, w, redis)
 	v := w.visitor()
 	if page := v.signIn("/studio"); page.Status != http.StatusOK {
 		t.Fatal(page)
@@ -77,12 +84,10 @@ func TestExampleOfReplicas(t *testing.T) {
 	}
 }
 
-func TestExampleOfAGatewayBehindAProxy(t *testing.T) {
-	t.Parallel()
-	w := exampleWorld(t)
-	front := freeAddress(t)
-	_, port, _ := net.SplitHostPort(front)
-	public := "https://localhost:" + port
+// startExampleNginx starts nginx with the example's configuration, at another
+// address and with another certificate, in front of the gateway.
+func startExampleNginx(t testing.TB, g *gateway, front string) (trust *tls.Config) {
+	t.Helper()
 	certificate, key, trust := certificateFor(t, "localhost")
 	raw, err := os.ReadFile(example(t, "behind-proxy/nginx.conf"))
 	if err != nil {
@@ -90,21 +95,31 @@ func TestExampleOfAGatewayBehindAProxy(t *testing.T) {
 	}
 	text := string(raw)
 	for was, is := range map[string]string{
-		"127.0.0.1:8080": w.gateway.address, "listen 443 ssl": "listen " + front + " ssl", "app.example.com;": "localhost;",
-		"/etc/nginx/app.example.com.pem": certificate, "/etc/nginx/app.example.com.key": key, "events {}": nginxHere,
+		"127.0.0.1:8080": g.address, "listen 443 ssl": "listen " + front + " ssl", "app.example.com;": "localhost;",
+		"/etc/nginx/app.example.com.pem": certificate, "/etc/nginx/app.example.com.key": key,
+		"events {}": nginxHere, "http {\n": "http {\n" + nginxDirectories,
 	} {
 		if strings.Count(text, was) != 1 {
 			t.Fatalf("the example does not say %q once", was)
 		}
 		text = strings.Replace(text, was, is, 1)
 	}
-	text = strings.Replace(text, "http {", "http {\n"+nginxDirectories, 1)
 	config := filepath.Join(t.TempDir(), "nginx.conf")
 	mustWrite(t, config, text)
-	w.gateway.runExample(example(t, "behind-proxy/Caddyfile"), "OSC_ISSUER="+w.osc.URL, "PUBLIC_URL="+public, "APP="+w.app.Listener.Addr().String())
-	eventually(t, "the gateway answers", w.gateway.answers)
 	path := program(t, "OSC_GATEWAY_TEST_NGINX", "nginx", "/usr/sbin/nginx")
 	startServer(t, "nginx", front, exec.Command(path, "-e", "stderr", "-p", filepath.Dir(config), "-c", config))
+	return trust
+}
+
+func TestExampleOfAGatewayBehindAProxy(t *testing.T) {
+	t.Parallel()
+	w := exampleWorld(t)
+	front := freeAddress(t)
+	_, port, _ := net.SplitHostPort(front)
+	public := "https://localhost:" + port
+	w.gateway.runExample(example(t, "behind-proxy/Caddyfile"), "OSC_ISSUER="+w.osc.URL, "PUBLIC_URL="+public, "APP="+w.app.Listener.Addr().String())
+	eventually(t, "the gateway answers", w.gateway.answers)
+	trust := startExampleNginx(t, w.gateway, front)
 
 	v := newVisitor(t, public)
 	v.client.Transport.(*http.Transport).TLSClientConfig = trust
@@ -162,18 +177,25 @@ const (
 	nginxDirectories = "access_log off;\nclient_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\nuwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\n"
 )
 
-func TestExampleOfSeveralSites(t *testing.T) {
-	t.Parallel()
-	w := exampleWorld(t)
+// startSites starts the studio and the wiki on one gateway, and tells where
+// visitors find a site.
+func startSites(t testing.TB, w *world) (site func(name string) string) {
+	t.Helper()
 	_, port, _ := net.SplitHostPort(w.gateway.tap.listener.Addr().String())
 	_, listen, _ := net.SplitHostPort(w.gateway.address)
-	site := func(name string) string { return "http://" + name + ".localhost:" + port }
+	site = func(name string) string { return "http://" + name + ".localhost:" + port }
 	address := w.app.Listener.Addr().String()
 	w.gateway.URL = "http://studio.localhost:" + listen // for the question whether it answers
 	w.gateway.runExample(example(t, "several-sites/Caddyfile"), "OSC_ISSUER="+w.osc.URL, "STUDIO_APP="+address, "WIKI_APP="+address,
 		"STUDIO=http://studio.localhost:"+listen, "WIKI=http://wiki.localhost:"+listen)
 	eventually(t, "the gateway answers", w.gateway.answers)
+	return site
+}
 
+func TestExampleOfSeveralSites(t *testing.T) {
+	t.Parallel()
+	w := exampleWorld(t)
+	site := startSites(t, w)
 	v := newVisitor(t, site("studio"))
 	if page := v.signIn("/"); page.Status != http.StatusOK {
 		t.Fatal(page)

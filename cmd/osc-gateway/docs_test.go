@@ -24,7 +24,8 @@ var (
 	inline       = regexp.MustCompile("`((?:bin/)?osc-gateway [^`]+)`")
 	continuation = regexp.MustCompile(`\\\n\s*`)
 	ours         = regexp.MustCompile(`(?:^|[\s"'$(/])osc-gateway["']?,? +(.*)`)
-	commandLike  = regexp.MustCompile(`^[a-z][a-z-]*$`) // and no file of the binary's name
+	commandLike  = regexp.MustCompile(`^[a-z][a-z-]*$`)                             // and no file of the binary's name
+	asUser       = regexp.MustCompile(` (?:-u|--user|--group|-o|-g) osc-gateway\b`) // and not as a command
 	comment      = regexp.MustCompile(`\s#.*`)
 )
 
@@ -40,7 +41,7 @@ func commandsOf(page, text string) []spoken {
 	}
 	var all []spoken
 	for _, line := range lines {
-		found := ours.FindStringSubmatch(comment.ReplaceAllString(line, ""))
+		found := ours.FindStringSubmatch(asUser.ReplaceAllString(comment.ReplaceAllString(line, ""), ""))
 		if found == nil {
 			continue
 		}
@@ -151,6 +152,7 @@ func TestCommandsAreReadAsAShellWould(t *testing.T) {
 		{"`osc-gateway jump`", "jump"},
 		{"```sh\nX=1 osc-gateway proxy \\\n  --frm :80 # --no-such\n```\n", "--frm"},
 		{"```sh\nosc-gateway run -c Caddyfile | jq --raw\n```\n", ""},
+		{"```sh\nsudo -u osc-gateway sh -c '. /etc/osc-gateway/env; osc-gateway run --cnfig Caddyfile'\n```\n", "--cnfig"},
 		{"```sh\nosc-gateway run -z Caddyfile\n```\n", "-z"},
 		{"```dockerfile\nENTRYPOINT [\"/osc-gateway\", \"proxy\", \"--frm\"]\n```\n", "--frm"},
 	} {

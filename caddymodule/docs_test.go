@@ -143,10 +143,14 @@ func secretNamed(name string) string {
 // aligned are the columns of a page's Caddyfile, which `fmt` would not keep.
 var aligned = regexp.MustCompile(`(\S) {2,}`)
 
+// filesNamed are what the pages call an app's own files, with those of the tests
+// in their place.
+var filesNamed = strings.NewReplacer("/etc/app/logo.svg", "testdata/logo.svg", "/etc/app/page.html", "testdata/page.html")
+
 // load adapts a Caddyfile and provisions what comes out, as starting would.
 func load(t *testing.T, text string) (adapted string, err error) {
 	t.Helper()
-	if adapted, err = adapt(t, withSecrets(t, aligned.ReplaceAllString(text, "$1 "))); err != nil {
+	if adapted, err = adapt(t, withSecrets(t, filesNamed.Replace(aligned.ReplaceAllString(text, "$1 ")))); err != nil {
 		return "", err
 	}
 	cfg := config(t, adapted)

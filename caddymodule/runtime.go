@@ -165,6 +165,15 @@ func (rt *runtime) opened() *tokens.Vault {
 	return rt.vault
 }
 
+// exiting ends the streams where the process is about to end: Caddy waits for
+// requests under way, for ever by default, and only then ends its modules. On a
+// reload they go on.
+func (rt *runtime) exiting() {
+	if vault := rt.opened(); vault != nil && caddy.Exiting() {
+		vault.EndStreams()
+	}
+}
+
 // closeTimeout is how long the process waits for refreshes under way before it
 // ends: their new tokens exist nowhere else.
 const closeTimeout = 20 * time.Second

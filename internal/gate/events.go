@@ -112,8 +112,7 @@ type eventStream struct {
 	now     func() time.Time
 }
 
-// openEvents begins a stream. The server's limits for a request as a whole are
-// not for this one: the client has to read each event in time instead.
+// openEvents begins a stream.
 func (g *Gate) openEvents(w http.ResponseWriter) *eventStream {
 	stream := &eventStream{w: w, control: http.NewResponseController(w), now: g.cfg.Now}
 	h := w.Header()
@@ -121,7 +120,6 @@ func (g *Gate) openEvents(w http.ResponseWriter) *eventStream {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store, no-transform") // compressed, events would wait for each other
 	h.Set("X-Accel-Buffering", "no")                 // the same, for nginx
-	_ = stream.control.SetReadDeadline(time.Time{})
 	w.WriteHeader(http.StatusOK)
 	return stream
 }
@@ -142,7 +140,9 @@ func (s *eventStream) send(kind string, answer sessionAnswer) error {
 }
 
 func (s *eventStream) write(text string) error {
-	_ = s.control.SetWriteDeadline(s.now().Add(eventTimeout)) // where there is none, there is no limit
+	// A server that has no deadlines has no limit either. What it allows for a
+	// request as a whole ends the stream, and the client comes back.
+	_ = s.control.SetWriteDeadline(s.now().Add(eventTimeout))
 	if _, err := io.WriteString(s.w, text); err != nil {
 		return err
 	}

@@ -264,12 +264,39 @@ func TestNobodyIsSentAwayFromWhatTheyTypedOrWhereTheAppForbidsIt(t *testing.T) {
 	}
 	typing.wantTold("session true alice")
 	eventually(t, "the tab is signed in again", func() bool { return strings.Count(typing.told(), "session true alice") == 2 })
-	// A second end within the minute sends nobody round.
+	// A second end within the minute sends nobody round, and neither does a third.
+	flows := w.osc.Counters().Authorizations
 	w.gateway.mustAdmin(http.MethodDelete, "/osc_auth/sessions?all=true")
 	eventually(t, "the tab is told once more", func() bool { return strings.Count(typing.told(), "ended false") == 3 })
-	if at := typing.address(); at != w.gateway.URL+"/spa" {
+	typing.evaluate("oscSession.fetch('/api/rooms').then(answer => answer.status)")
+	eventually(t, "the tab is told again", func() bool { return strings.Count(typing.told(), "ended false") == 4 })
+	if at := typing.address(); at != w.gateway.URL+"/spa" || w.osc.Counters().Authorizations != flows {
 		t.Errorf("the tab went to %s", at)
 	}
+}
+
+// A page that comes out of the back-forward cache knows what it knew when it was
+// left. Whether Chromium keeps one is its own affair, so the page is told that it
+// was.
+func TestAPageThatComesBackIsToldWhatItMissed(t *testing.T) {
+	w := newWorld(t, setup{})
+	w.singlePageApp()
+	w.quickly()
+	b := newBrowser(t)
+	b.open(w.gateway.URL + "/spa")
+	b.wantTold("session true alice")
+	eventually(t, "the tab listens", func() bool { return listeners(b) == 1 })
+	b.evaluate("window.stay = true")
+	b.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+	if n := listeners(b); n != 0 {
+		t.Errorf("%d streams of a page that was left are open", n)
+	}
+	eventually(t, "it holds and wants no lock", func() bool {
+		return b.evaluate("navigator.locks.query().then(all => all.held.length + all.pending.length)") == "0"
+	})
+	w.gateway.mustAdmin(http.MethodDelete, "/osc_auth/sessions?all=true")
+	b.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+	b.wantTold("ended false  session_revoked false")
 }
 
 func TestTabsAreToldOfAnEndOnAnotherReplica(t *testing.T) {

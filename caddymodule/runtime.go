@@ -54,6 +54,7 @@ func (a *App) provisionRuntime(ctx caddy.Context) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	opener := loaded.(storeOpener)
+	a.store = opener
 	key, err := opener.identity()
 	if err != nil {
 		return fmt.Errorf("store: %w", err)

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +13,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/certmagic"
 
+	"github.com/Eyevinn/osc-gateway/internal/cookies"
 	"github.com/Eyevinn/osc-gateway/internal/doctor"
 	"github.com/Eyevinn/osc-gateway/internal/osc"
+	"github.com/Eyevinn/osc-gateway/internal/pkce"
 	"github.com/Eyevinn/osc-gateway/internal/secret"
+	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
 
 // SetupOf provisions a configuration in Caddy's JSON without starting it, and
@@ -57,11 +62,11 @@ func SetupOf(config []byte) (*doctor.Setup, error) {
 	for _, found := range envPlaceholder.FindAllSubmatch(config, -1) {
 		setup.Variables = append(setup.Variables, string(found[1]))
 	}
-	http, err := provisioned.App("http")
+	served, err := provisioned.App("http")
 	if err != nil {
 		return nil, err
 	}
-	setup.Sites = sitesOf(http.(*caddyhttp.App), &written.Apps.HTTP)
+	setup.Sites = sitesOf(served.(*caddyhttp.App), &written.Apps.HTTP)
 	return setup, nil
 }
 
@@ -103,6 +108,16 @@ func (a *App) setup(storage certmagic.Storage) (*doctor.Setup, error) {
 	if a.keys != nil {
 		setup.Keys.Configured = a.keys.Len()
 	}
+	setup.Flow = func(ctx context.Context, site doctor.Site) (doctor.Flow, error) {
+		ring, err := a.keys, error(nil)
+		if ring == nil {
+			ring, err = masterKey.read(ctx, storage)
+		}
+		if err != nil {
+			return doctor.Flow{}, err
+		}
+		return flowOf(ring, site)
+	}
 	setup.Keys.Stored = func(ctx context.Context) (bool, error) {
 		_, err := masterKey.read(ctx, storage)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -115,6 +130,29 @@ func (a *App) setup(storage certmagic.Storage) (*doctor.Setup, error) {
 		setup.Keys.Path = filepath.Clean(files.Filename(masterKey.name))
 	}
 	return setup, err
+}
+
+// flowOf makes a sign-in that nobody began. It is good for being refused: no
+// client is named in it, and no code could be exchanged for it.
+func flowOf(ring *tokens.KeyRing, site doctor.Site) (doctor.Flow, error) {
+	jar := cookies.New(ring, cookies.Config{Name: site.Cookie, Lifetime: flowAge, FlowAge: flowAge})
+	flow := cookies.Flow{ID: make([]byte, cookies.FlowIDSize), ReturnTo: "/", Started: time.Now()}
+	if _, err := rand.Read(flow.ID); err != nil {
+		return doctor.Flow{}, err
+	}
+	key, keyID, _ := ring.FlowKey("")
+	flow.KeyID = keyID
+	state := pkce.NewDeriver(key).State(flow.ID)
+	header := http.Header{}
+	at := cookies.Site{Origin: site.Origin, Secure: strings.HasPrefix(site.Origin, "https://")}
+	if err := jar.SetFlow(header, &http.Request{Header: http.Header{}}, at, state, flow); err != nil {
+		return doctor.Flow{}, err
+	}
+	cookie, err := http.ParseSetCookie(header.Get("Set-Cookie"))
+	if err != nil {
+		return doctor.Flow{}, err
+	}
+	return doctor.Flow{Name: cookie.Name, Value: cookie.Value, State: state}, nil
 }
 
 // sitesOf are the sites that have the gate in front, by the order of their names.

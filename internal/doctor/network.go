@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/Eyevinn/osc-gateway/internal/osc"
 )
 
 // maxAnswer is how much of an answer is read, in bytes.
@@ -23,12 +25,25 @@ const maxAnswer = 256 << 10
 func newTransport(local bool) *http.Transport {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, asBrowsersDo(address))
+		},
 	}
 	if local {
 		transport.Proxy = nil
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // nothing is sent there
 	}
 	return transport
+}
+
+// asBrowsersDo takes every name below localhost for this machine (RFC 6761 §6.3),
+// which not all name servers do.
+func asBrowsersDo(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && net.ParseIP(host) == nil && osc.IsLoopback(host) {
+		return net.JoinHostPort("localhost", port)
+	}
+	return address
 }
 
 func newClient(transport http.RoundTripper) *http.Client {
@@ -105,13 +120,19 @@ func (d *Doctor) diagnose(err error, host string) trouble {
 		plain       tls.RecordHeaderError
 		network     *net.OpError
 	)
+	name, _, splitErr := net.SplitHostPort(host)
+	if splitErr != nil {
+		name = host
+	}
 	switch {
 	case errors.As(err, &unknownHost) && unknownHost.IsNotFound:
-		return trouble{message: "the name " + host + " does not resolve", fix: "check its spelling, and its record in the DNS"}
+		return trouble{message: "the name " + name + " does not resolve", fix: "check its spelling, and its record in the DNS"}
 	case errors.As(err, &unknownHost):
-		return trouble{message: "the name " + host + " can't be looked up: the name server does not answer", fix: "check this machine's DNS"}
+		return trouble{message: "the name " + name + " can't be looked up: the name server does not answer", fix: "check this machine's DNS"}
 	case errors.As(err, &unverified):
-		return certificateTrouble(unverified)
+		why := certificateTrouble(unverified)
+		why.message = host + ": " + why.message
+		return why
 	case errors.As(err, &plain), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return trouble{message: host + " speaks plain http where https was expected", fix: "write http:// for it, or have it serve TLS at that port"}
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -174,8 +195,12 @@ func issuerOf(certificate *x509.Certificate) string {
 	}
 }
 
-// soonExpired is when a certificate that is renewed by itself should have been.
-const soonExpired = 14 * 24 * time.Hour
+// soonExpired is when a certificate should have been renewed: within its last
+// two weeks, or of those that live shorter, their last quarter.
+func soonExpired(certificate *x509.Certificate) time.Time {
+	lifetime := certificate.NotAfter.Sub(certificate.NotBefore)
+	return certificate.NotAfter.Add(-min(14*24*time.Hour, lifetime/4))
+}
 
 // certificate tells of a certificate that verified.
 func (d *Doctor) certificate(check string, state *tls.ConnectionState) Result {
@@ -185,9 +210,9 @@ func (d *Doctor) certificate(check string, state *tls.ConnectionState) Result {
 	leaf := state.PeerCertificates[0]
 	result := Result{
 		Check: check, Status: OK,
-		Message: fmt.Sprintf("issued by %s, good until %s", issuerOf(leaf), leaf.NotAfter.UTC().Format(time.DateOnly)),
+		Message: fmt.Sprintf("issued by %s, good until %s", issuerOf(leaf), leaf.NotAfter.UTC().Format("2006-01-02 15:04 MST")),
 	}
-	if leaf.NotAfter.Sub(d.Now()) < soonExpired {
+	if d.Now().After(soonExpired(leaf)) {
 		result.Status, result.Fix = Warn, "find out why it was not renewed"
 	}
 	return result

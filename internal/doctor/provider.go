@@ -37,7 +37,7 @@ func (d *Doctor) provider(ctx context.Context) []Result {
 		if why.refused {
 			why.fix = issuerFix + "; check the way out of this machine"
 		}
-		first := Result{Check: CheckDiscovery, Status: Fail, Message: d.Setup.Issuer + ": " + why.message, Fix: why.fix}
+		first := Result{Check: CheckDiscovery, Status: Fail, Message: why.message, Fix: why.fix}
 		return append([]Result{first}, skipped("the provider did not answer", "", CheckClock, CheckProviderTLS)...)
 	}
 	return []Result{d.discovery(found).took(found.took()), d.clock(found), d.certificate(CheckProviderTLS, found.tls)}

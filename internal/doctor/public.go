@@ -62,7 +62,7 @@ func (d *Doctor) unreachable(site Site, running bool, err error) Result {
 	if why.refused {
 		why.fix = "start what stands in front of the gateway, or correct public_url"
 	}
-	return Result{Check: CheckPublicURL, Status: Fail, Message: site.Origin + ": " + why.message, Fix: why.fix}
+	return Result{Check: CheckPublicURL, Status: Fail, Message: why.message, Fix: why.fix}
 }
 
 // strangerAt is for an address where something else answers.

@@ -19,7 +19,13 @@ type Setup struct {
 	Sites     []Site   // that have the gateway in front of them
 	Variables []string // that the configuration reads
 	StartsApp bool     // the gateway itself starts the app
+	// Flow makes a sign-in of nobody's, with the gateway's key.
+	Flow func(context.Context, Site) (Flow, error)
 }
+
+// Flow is a sign-in as its browser carries it. A gateway with the same key, that
+// takes itself for the same site, knows it for one of its own.
+type Flow struct{ Name, Value, State string }
 
 // Store is where sessions are kept.
 type Store struct {

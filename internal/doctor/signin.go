@@ -73,8 +73,14 @@ func (d *Doctor) roundTrip(ctx context.Context, site Site, found answer, state s
 	if wrong := wrongAttributes(cookie, site); len(wrong) > 0 {
 		return changedCookie(wrong)
 	}
-	query := url.Values{"state": {state}, "error": {"access_denied"}}
-	back, err := d.get(ctx, site.Origin+site.Endpoints+"/callback?"+query.Encode(), "Cookie", cookie.Name+"="+cookie.Value)
+	return d.comesBack(ctx, site, Flow{Name: cookie.Name, Value: cookie.Value, State: state})
+}
+
+// comesBack ends a sign-in as somebody does who refuses it. The gateway says so
+// if, and only if, the sign-in's cookie reaches it.
+func (d *Doctor) comesBack(ctx context.Context, site Site, flow Flow) Result {
+	query := url.Values{"state": {flow.State}, "error": {"access_denied"}}
+	back, err := d.get(ctx, site.Origin+site.Endpoints+"/callback?"+query.Encode(), "Cookie", flow.Name+"="+flow.Value)
 	if err != nil {
 		why := d.diagnose(err, hostOf(site.Origin))
 		return Result{Check: CheckCookies, Status: Fail, Message: why.message, Fix: why.fix}
@@ -85,7 +91,7 @@ func (d *Doctor) roundTrip(ctx context.Context, site Site, found answer, state s
 	case "state_mismatch":
 		return Result{
 			Check: CheckCookies, Status: Fail, Message: "cookies arrive at the browser, and do not come back to the gateway",
-			Fix: "have what stands in front pass the Cookie header on; gateways behind one address need the same key",
+			Fix: "have what stands in front pass the Cookie header on; gateways behind one address need the same key, and so does this doctor",
 		}
 	default:
 		return Result{
@@ -112,17 +118,27 @@ func (d *Doctor) signOut(ctx context.Context, site Site) []Result {
 			Fix:     "set public_url " + site.Origin + ", and have what stands in front pass Host and Origin on",
 		}}, skipped("the gateway refused", "", CheckCaching)...)
 	}
+	return []Result{d.backAndForth(ctx, site, found), caching(found)}
+}
+
+// backAndForth looks at a cookie that was taken away, and tries the way back
+// with one that the gateway could have set.
+func (d *Doctor) backAndForth(ctx context.Context, site Site, found answer) Result {
 	cookie, changed := findCookie(found, site.cookiePrefix())
-	result := Result{Check: CheckCookies, Status: OK, Message: "the gateway's cookies arrive unchanged; whether they come back takes --register"}
-	switch {
-	case cookie == nil:
-		result = noCookie(site, changed)
-	default:
-		if wrong := wrongAttributes(cookie, site); len(wrong) > 0 {
-			result = changedCookie(wrong)
+	if cookie == nil {
+		return noCookie(site, changed)
+	}
+	if wrong := wrongAttributes(cookie, site); len(wrong) > 0 {
+		return changedCookie(wrong)
+	}
+	flow, err := d.Setup.Flow(ctx, site)
+	if err != nil {
+		return Result{
+			Check: CheckCookies, Status: Warn, Message: "the gateway's cookies arrive unchanged; whether they come back is not known, since its key can't be read here",
+			Fix: "run doctor as the gateway's user, or with --register",
 		}
 	}
-	return []Result{result, caching(found)}
+	return d.comesBack(ctx, site, flow)
 }
 
 // cookiePrefix begins the names of the gateway's cookies on a site.

@@ -190,6 +190,8 @@ func issuerOf(certificate *x509.Certificate) string {
 		return issuer.Organization[0] + " (" + issuer.CommonName + ")"
 	case issuer.CommonName != "":
 		return issuer.CommonName
+	case len(issuer.Organization) > 0:
+		return issuer.Organization[0]
 	default:
 		return "an unnamed authority"
 	}

@@ -108,10 +108,16 @@ type health struct {
 	Detail string `json:"detail"`
 }
 
+// longestDetail is more than the gateway ever says.
+const longestDetail = 1000
+
 func readHealth(found answer) health {
 	var said health
 	if json.Unmarshal(found.body, &said) != nil {
 		return health{}
+	}
+	if len(said.Detail) > longestDetail { // then it is not the gateway's
+		said.Detail = ""
 	}
 	return said
 }

@@ -29,8 +29,8 @@ import (
 )
 
 // SetupOf provisions a configuration in Caddy's JSON without starting it, and
-// says what it comes to, for osc-gateway doctor. What was provisioned is left to
-// the end of the process.
+// says what it comes to, for osc-gateway doctor. What was provisioned of Caddy's
+// own is left to the end of the process.
 func SetupOf(config []byte) (*doctor.Setup, error) {
 	var written struct {
 		Apps struct {
@@ -55,8 +55,9 @@ func SetupOf(config []byte) (*doctor.Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	setup, err := loaded.(*App).setup(provisioned.Storage())
-	if err != nil {
+	app := loaded.(*App)
+	setup, err := app.setup(provisioned.Storage())
+	if err := errors.Join(err, app.Cleanup()); err != nil {
 		return nil, err
 	}
 	for _, found := range envPlaceholder.FindAllSubmatch(config, -1) {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"io/fs"
 	"net/http"
 	"os"
@@ -181,5 +182,16 @@ func TestLookingAtAConfigurationWritesNothing(t *testing.T) {
 	}
 	if calls := w.sim.Counters().Endpoints["discovery"]; calls != 0 {
 		t.Errorf("%d calls of OSC", calls)
+	}
+}
+
+func TestLookingAtAConfigurationAsksNoUpstream(t *testing.T) {
+	object := map[string]any{"routes": []any{map[string]any{
+		"handle": []any{map[string]any{"handler": "reverse_proxy", "health_checks": map[string]any{}}, map[string]any{"handler": "other", "health_checks": 1}},
+	}}}
+	withoutHealthChecks(object)
+	text, err := json.Marshal(object)
+	if want := `{"routes":[{"handle":[{"handler":"reverse_proxy"},{"handler":"other","health_checks":1}]}]}`; err != nil || string(text) != want {
+		t.Errorf("%s (%v)", text, err)
 	}
 }

@@ -82,6 +82,9 @@ func runDoctor(flags caddycmd.Flags) (int, error) {
 		Timeout: flags.Duration("timeout"), Register: flags.Bool("register"), Environ: os.Environ(), User: os.Geteuid(),
 	}
 	config.Setup, config.From, config.Err = doctorSetup(flags)
+	if config.From == fromOptions {
+		config.Options = append(optionVariables(), "OSC_GATEWAY_JOBS_URL") // which it sets for the app
+	}
 	if errors.Is(config.Err, errNoFile) {
 		config.Fix = "name the configuration with --config, or give the options of proxy, like --to :3000"
 	}
@@ -109,6 +112,17 @@ func isTerminal(file *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// fromOptions is what a set-up without a file is called.
+const fromOptions = "the options"
+
+func optionVariables() []string {
+	var names []string
+	for _, o := range options {
+		names = append(names, o.variable())
+	}
+	return names
+}
+
 // doctorSetup finds the configuration as a run would, and loads it. from is what
 // it was.
 func doctorSetup(flags caddycmd.Flags) (setup *doctor.Setup, from string, err error) {
@@ -116,15 +130,15 @@ func doctorSetup(flags caddycmd.Flags) (setup *doctor.Setup, from string, err er
 	values, err := readOptions(flags.FlagSet)
 	switch {
 	case err != nil:
-		return nil, "the options", err
+		return nil, fromOptions, err
 	case file != "" && optionGiven(flags.FlagSet) != "":
-		return nil, "the options", fmt.Errorf("--config and --%s exclude each other: options are for a gateway without a file", optionGiven(flags.FlagSet))
+		return nil, fromOptions, fmt.Errorf("--config and --%s exclude each other: options are for a gateway without a file", optionGiven(flags.FlagSet))
 	case file == "" && (optionGiven(flags.FlagSet) != "" || len(values["to"]) > 0):
 		setup, err = setupOfOptions(values)
 		if err == nil {
 			setup.StartsApp = len(flags.Args()) > 0
 		}
-		return setup, "the options", err
+		return setup, fromOptions, err
 	}
 	if file == "" {
 		file = "Caddyfile"

@@ -57,6 +57,10 @@ type Config struct {
 	// provider, as its first sign-in would.
 	Register bool
 
+	// Options are the names of all variables that are options of the gateway, where
+	// those are what it is set up by.
+	Options []string
+
 	Environ   []string                                            // like os.Environ
 	User      int                                                 // the effective user's id; negative where there is none
 	Now       func() time.Time                                    // default time.Now

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -148,6 +149,11 @@ func (d *Doctor) variables() []Result {
 					Check: CheckVariables, Status: Warn, Message: name + " is not read: names are in upper case", Fix: "call it " + upper,
 				})
 			}
+		case len(d.Options) > 0 && strings.HasPrefix(name, ownPrefix) && !slices.Contains(d.Options, name):
+			found = append(found, Result{
+				Check: CheckVariables, Status: Warn, Message: name + " is no option of the gateway, and is not read",
+				Fix: "correct its name (osc-gateway proxy --help lists them)",
+			})
 		default:
 			seen++
 			found = append(found, oddValue(name, value)...)

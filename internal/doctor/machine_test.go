@@ -41,6 +41,15 @@ func TestVariablesThatCannotBeRightAreNamedAndNeverShown(t *testing.T) {
 	}
 }
 
+func TestAMisspeltOptionIsNamed(t *testing.T) {
+	config := Config{Setup: &Setup{}, Options: []string{"OSC_GATEWAY_TENANT"}, Environ: []string{"OSC_GATEWAY_TENNANT=acme"}}
+	expect(t, examine(t, config, CheckVariables), CheckVariables, Warn, "OSC_GATEWAY_TENNANT is no option")
+	config.Environ = []string{"OSC_GATEWAY_TENANT=acme"}
+	expect(t, examine(t, config, CheckVariables), CheckVariables, OK)
+	config.Environ, config.Options = []string{"OSC_GATEWAY_OLD_KEY=of-a-caddyfile"}, nil
+	expect(t, examine(t, config, CheckVariables), CheckVariables, OK)
+}
+
 func TestAConfigurationThatDoesNotLoadIsSaidAndNothingElseIsGuessed(t *testing.T) {
 	results := examine(t, Config{Err: errors.New("Caddyfile:3: unknown word"), From: "Caddyfile", Environ: []string{"OSC_CLIENT_SECRET=***"}})
 	expect(t, results, CheckConfiguration, Fail, "Caddyfile:3: unknown word")

@@ -24,7 +24,7 @@ const tags = "nobadger,nomysql,nopgx"
 var binary string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(beTheApp) != "" {
+	if _, told := os.LookupEnv(beTheApp); told {
 		os.Exit(runChildApp())
 	}
 	os.Exit(runTests(m))

@@ -3,41 +3,13 @@ package integration
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 )
-
-// beTheApp is the variable that makes this test's program the app which
-// `proxy -- <command>` starts.
-const beTheApp = "INTEGRATION_TEST_APP"
-
-// statusOfTheApp is what it ends with when it is told to.
-const statusOfTheApp = 7
-
-// runChildApp serves on PORT until SIGTERM. Its page tells the names and
-// values of its environment, and whether a token came along.
-func runChildApp() int {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTERM)
-	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "token %v user %s\n%s\n", strings.HasPrefix(r.Header.Get("X-Pat-Jwt"), "Bearer "),
-			r.Header.Get("X-Osc-User"), strings.Join(os.Environ(), "\n"))
-	}))
-	<-told
-	return statusOfTheApp
-}
 
 func TestProxyPutsTheGatewayInFrontOfAnAppWithoutAFile(t *testing.T) {
 	t.Parallel()

@@ -1,121 +1,136 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
 
-// appStartTimeout is how long the app may take until its port answers. It goes
-// on after that: until it does, the gateway shows a page that waits for it.
-const appStartTimeout = 2 * time.Minute
+// What shells give for a command that is not there, or can't be run.
+const (
+	statusNotFound  = 127
+	statusCannotRun = 126
+)
 
-// runApp runs the app, tells when its port answers, hands signals on to it,
-// and ends as it ends.
-func runApp(command []string, upstream, jobs string) (int, error) {
-	address := dialAddress(upstream)
-	child := exec.Command(command[0], command[1:]...)
-	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
-	child.Env = appEnvironment(os.Environ(), address, jobs)
-	if err := child.Start(); err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("starting the app: %w", err)
+// child is the app that is run behind the gateway.
+type child struct {
+	command *exec.Cmd
+	address appAddress
+	signals chan os.Signal
+}
+
+// newChild prepares the app. From here on it is the app that signals are for.
+func newChild(command []string, address appAddress, jobs string) *child {
+	c := &child{command: exec.Command(command[0], command[1:]...), address: address, signals: make(chan os.Signal, 16)}
+	c.command.Stdin, c.command.Stdout, c.command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	c.command.Env = appEnvironment(os.Environ(), address, jobs)
+	signal.Notify(c.signals, forwarded...)
+	return c
+}
+
+// run runs the app to its end, hands signals on to it, tells when its port
+// answers, and ends as the app ends.
+func (c *child) run() (int, error) {
+	group, err := startGroup(c.command)
+	if err != nil {
+		return cannotStart(err)
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ended := make(chan error, 1)
-	go func() { ended <- child.Wait() }()
-	go reportReady(address)
+	running, ended := context.WithCancel(context.Background())
+	defer ended()
+	go reportReady(running, c.address, os.Stderr)
+	status, told := group.wait(c.signals)
+	ended()
+	// Refreshes under way are finished and the store is closed first.
+	_ = caddy.Stop()
+	group.end()
+	// That it ended because it was told to is no news, and neither is success.
+	// 1 is a status that takes an error to get out of here.
+	if status == 0 || told && status != 1 {
+		return status, nil
+	}
+	return status, fmt.Errorf("the app ended with status %d", status)
+}
+
+// cannotStart is for an app that never was.
+func cannotStart(err error) (int, error) {
+	_ = caddy.Stop()
+	err = fmt.Errorf("starting the app: %w", err)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return statusNotFound, err
+	}
+	return statusCannotRun, err
+}
+
+const (
+	appAskedEvery  = 200 * time.Millisecond
+	appHintAfter   = 5 * time.Second
+	appHintAgain   = time.Minute
+	appDialTimeout = time.Second
+)
+
+// reportReady tells on the terminal when the app can be opened, and what to
+// look at while it can't. It goes on for as long as the app runs: until the port
+// answers, the gateway shows a page that waits for it.
+func reportReady(running context.Context, address appAddress, out io.Writer) {
+	ticker := time.NewTicker(appAskedEvery)
+	defer ticker.Stop()
+	hint := time.NewTimer(appHintAfter)
+	defer hint.Stop()
 	for {
-		select {
-		case received := <-signals:
-			_ = child.Process.Signal(received)
-		case err := <-ended:
-			// Refreshes under way are finished and the store is closed first.
-			_ = caddy.Stop()
-			return appStatus(child, err)
-		}
-	}
-}
-
-// appStatus is the app's own status, or what shells give for a signal.
-func appStatus(child *exec.Cmd, err error) (int, error) {
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return caddy.ExitCodeFailedQuit, fmt.Errorf("waiting for the app: %w", err)
-	}
-	if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal()), nil
-	}
-	return child.ProcessState.ExitCode(), nil
-}
-
-// reportReady tells on the terminal when the app can be opened.
-func reportReady(address string) {
-	deadline := time.Now().Add(appStartTimeout)
-	for time.Now().Before(deadline) {
-		connection, err := net.DialTimeout("tcp", address, time.Second)
-		if err == nil {
-			_ = connection.Close()
-			fmt.Fprintf(os.Stderr, "osc-gateway: the app answers at %s\n", address)
+		if address.answers(running) {
+			fmt.Fprintf(out, "osc-gateway: the app answers at %s\n", address)
 			return
 		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	fmt.Fprintf(os.Stderr, "osc-gateway: the app does not answer at %s; does it listen on $PORT?\n", address)
-}
-
-// dialAddress is where an upstream is dialled.
-func dialAddress(upstream string) string {
-	if u, err := url.Parse(upstream); err == nil && u.Host != "" {
-		if u.Port() == "" && u.Scheme == "https" {
-			return net.JoinHostPort(u.Hostname(), "443")
+		select {
+		case <-running.Done():
+			return
+		case <-hint.C:
+			fmt.Fprintf(out, "osc-gateway: still waiting for the app at %s; %s\n", address, address.hint(running))
+			hint.Reset(appHintAgain)
+		case <-ticker.C:
 		}
-		upstream = u.Host
 	}
-	if _, _, err := net.SplitHostPort(upstream); err != nil {
-		return net.JoinHostPort(upstream, "80")
-	}
-	return upstream
-}
-
-// withheld are variables the app has no business with. OSC_ACCESS_TOKEN is the
-// token of whoever deployed the app: with it, a request without a user's token
-// would act as the owner.
-var withheld = []string{
-	"OSC_ACCESS_TOKEN", "OSC_CLIENT_SECRET", "CLIENT_SECRET", "OSC_GATEWAY_CLIENT_SECRET", "OSC_GATEWAY_KEY", "OSC_GATEWAY_JOB_KEY", "OSC_GATEWAY_STORE",
-	"CONFIG_API_KEY",
 }
 
 // jobsURL tells the app where it trades the handles of jobs.
 const jobsURL = "OSC_GATEWAY_JOBS_URL"
 
-// appEnvironment is the gateway's own less its secrets, with PORT set to the
-// app's.
-func appEnvironment(environment []string, address, jobs string) []string {
-	out := make([]string, 0, len(environment)+2)
-next:
-	for _, entry := range environment {
-		name, _, _ := strings.Cut(entry, "=")
-		if name == "PORT" {
-			continue
-		}
-		for _, secret := range withheld {
-			if strings.EqualFold(name, secret) {
-				continue next
-			}
-		}
-		out = append(out, entry)
+// withheld tells of variables the app has no business with: the gateway's
+// secrets, and what OSC gives to whoever deployed the app. With the token in
+// OSC_ACCESS_TOKEN, OSC's own SDK would serve a request that came without a
+// user's token as the owner. Names count in either case, as OSC writes
+// parameters in upper case.
+func withheld(name string) bool {
+	switch name = strings.ToUpper(name); name {
+	case "PORT", "OSC_ACCESS_TOKEN", "CONFIG_API_KEY", "OSC_CLIENT_SECRET", "CLIENT_SECRET", "OSC_GATEWAY_STORE", jobsURL:
+		return true
 	}
-	if _, port, err := net.SplitHostPort(address); err == nil {
+	for _, o := range options {
+		if o.secret && o.variable() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// appEnvironment is the gateway's own less what is withheld, with PORT set to
+// the app's: the gateway's own PORT is where visitors come.
+func appEnvironment(environment []string, address appAddress, jobs string) []string {
+	out := make([]string, 0, len(environment)+2)
+	for _, entry := range environment {
+		if name, _, _ := strings.Cut(entry, "="); !withheld(name) {
+			out = append(out, entry)
+		}
+	}
+	if port := address.port(); port != "" {
 		out = append(out, "PORT="+port)
 	}
 	if jobs != "" {

@@ -31,26 +31,27 @@ func (c *configuration) add(option, line string) {
 // process. Caddy's own default is for ever.
 const gracePeriod = "10s"
 
-// logLevel is the option by which demo keeps its terminal readable.
-const logLevel = "log-level"
+var errNoApp = errors.New("--to: where is the app? Give its address, like --to :3000")
 
 // configure writes the configuration that the options ask for.
 func configure(values given) (*configuration, error) {
 	if len(values["to"]) == 0 {
-		return nil, errors.New("--to: where is the app? Give its address, like --to :3000")
+		return nil, errNoApp
 	}
 	address, err := siteAddress(values)
 	if err != nil {
 		return nil, err
+	}
+	for _, upstream := range upstreams(values["to"]) {
+		if err := clash(address, upstream); err != nil {
+			return nil, err
+		}
 	}
 	c := new(configuration)
 	c.add("", "{")
 	c.add("", "\tadmin off")
 	c.add("", "\tpersist_config off")
 	c.add("", "\tgrace_period "+gracePeriod)
-	if level := values[logLevel]; len(level) > 0 {
-		c.add("", "\tlog {\n\t\tlevel "+level[0]+"\n\t}")
-	}
 	c.add("", "\tservers {")
 	if proxies := values["trusted-proxies"]; len(proxies) > 0 {
 		c.add("trusted-proxies", "\t\ttrusted_proxies static "+quoteAll(proxies))

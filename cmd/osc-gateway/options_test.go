@@ -155,7 +155,7 @@ func TestWhereItListens(t *testing.T) {
 func TestTheAppsEnvironmentHasNoSecretOfTheGateways(t *testing.T) {
 	got := appEnvironment([]string{
 		"HOME=/home/a", "PORT=8080", "OSC_ACCESS_TOKEN=x", "osc_gateway_key=x", "OSC_GATEWAY_JOB_KEY=x", "CLIENT_SECRET=x", "OSC_GATEWAY_STORE=redis://:x@h", "OSC_CLIENT_ID=y",
-	}, "localhost:3000", "127.0.0.1:9900")
+	}, parseAppAddress("localhost:3000"), "127.0.0.1:9900")
 	if want := "HOME=/home/a OSC_CLIENT_ID=y PORT=3000 OSC_GATEWAY_JOBS_URL=http://127.0.0.1:9900/token"; strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}

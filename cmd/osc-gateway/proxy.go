@@ -26,18 +26,23 @@ Every option is a flag, and a variable in upper case: --public-url is
 OSC_GATEWAY_PUBLIC_URL. Secrets are read from variables or files only. What
 the options mean is in the Caddyfile reference: each is a line there.
 
-After -- comes a command to run as the app: it is started with PORT set, the
-gateway waits for its port, passes signals on to it and ends with its status.
-Until the app answers, visitors see a page that opens it by itself.
-OSC_ACCESS_TOKEN and the gateway's secrets are not in its environment. With
---jobs, OSC_GATEWAY_JOBS_URL is where it trades the handles of jobs.
+After -- comes a command to run as the app: it is started with PORT set to the
+port of --to, the gateway waits for that port, passes signals on to it, ends
+with its status, and ends whatever it left behind. Until the app answers,
+visitors see a page that opens it by itself. OSC_ACCESS_TOKEN and the gateway's
+secrets are not in its environment. With --jobs, OSC_GATEWAY_JOBS_URL is where
+it trades the handles of jobs.
 
 	osc-gateway proxy --to :3000 --public '/assets/*' --api '/api/*' -- npm start
 `,
 		CobraFunc: func(cmd *cobra.Command) {
 			defineFlags(cmd.Flags())
 			cmd.Args = onlyAfterDash
-			cmd.RunE = caddycmd.WrapCommandFuncForCobra(runProxy)
+			run := caddycmd.WrapCommandFuncForCobra(runProxy)
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				cmd.SilenceErrors = true // they are logged; what is left is the app's status
+				return run(cmd, args)
+			}
 		},
 	})
 }
@@ -55,21 +60,34 @@ func runProxy(flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
-	command := flags.Args()
-	if len(command) == 0 { // else the app gets the signals, and ends the gateway by ending
-		caddy.TrapSignals()
+	if command := flags.Args(); len(command) > 0 {
+		return proxyTo(command, values)
 	}
+	caddy.TrapSignals()
 	if err := serve(values, os.Stderr); err != nil {
 		return caddy.ExitCodeFailedStartup, err
-	}
-	if len(command) > 0 {
-		return runApp(command, upstreams(values["to"])[0], jobsAddress(values))
 	}
 	select {}
 }
 
-// serve starts the gateway the options ask for and says on greeting, if there
-// is one, where it is.
+// proxyTo starts the app as well. It is the app that gets the signals, and it
+// ends the gateway by ending.
+func proxyTo(command []string, values given) (int, error) {
+	if len(values["to"]) == 0 {
+		return caddy.ExitCodeFailedStartup, errNoApp
+	}
+	upstream := upstreams(values["to"])[0]
+	if err := startable(upstream); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	app := newChild(command, parseAppAddress(upstream), jobsAddress(values))
+	if err := serve(values, os.Stderr); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	return app.run()
+}
+
+// serve starts the gateway the options ask for and says on greeting where it is.
 func serve(values given, greeting io.Writer) error {
 	config, err := configure(values)
 	if err != nil {
@@ -83,7 +101,7 @@ func serve(values given, greeting io.Writer) error {
 		return errors.Join(errors.New("the gateway did not start"), err)
 	}
 	address, err := siteAddress(values)
-	if err != nil || greeting == nil {
+	if err != nil {
 		return err
 	}
 	at := reachedAt(values, address)

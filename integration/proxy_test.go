@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -88,31 +87,4 @@ func TestASecretOnTheCommandLineIsRefused(t *testing.T) {
 func (g *gateway) anyHost() string {
 	_, port, _ := net.SplitHostPort(g.address)
 	return ":" + port
-}
-
-// toOpen is the address the demo prints.
-var toOpen = regexp.MustCompile(`Open +(http://\S+)`)
-
-func TestTheDemoShowsATokenThatArrived(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, &canaries{})
-	g.launch("demo", "--from", g.address, "--osc", freeAddress(t))
-	eventually(t, "the demo says what to open", func() bool { return toOpen.Match(g.output()) })
-	address := string(toOpen.FindSubmatch(g.output())[1])
-	v := newVisitor(t, address)
-	var front answer
-	eventually(t, "the demo answers", func() (ok bool) {
-		var err error
-		front, err = v.try(http.MethodGet, "/", navigation, "")
-		return err == nil
-	})
-	if front.Status != http.StatusOK || strings.Contains(front.Body, "x-pat-jwt: Bearer") {
-		t.Errorf("signed out: %v", front)
-	}
-	if page := v.signIn("/studio"); page.Status != http.StatusOK || !strings.Contains(page.Body, "x-pat-jwt: Bearer") || !strings.Contains(page.Body, "alice") {
-		t.Errorf("signed in: %v\n%s", page, page.Body)
-	}
-	if done := v.signOut(); done.Status != http.StatusSeeOther {
-		t.Errorf("signing out: %v", done)
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
@@ -33,7 +32,9 @@ func (s *Server) controlRoutes() {
 		s.SetKnobs(func(k *Knobs) { *k = Knobs{} })
 		return nil
 	}))
-	s.control("POST /_simulator/presets/{name}", s.action(s.applyPreset))
+	s.control("POST /_simulator/presets/{name}", s.action(func(r *http.Request) error {
+		return s.ApplyPreset(r.PathValue("name"))
+	}))
 	s.control("POST /_simulator/reset-counters", s.action(func(*http.Request) error { s.ResetCounters(); return nil }))
 	s.control("POST /_simulator/forget-clients", s.action(func(*http.Request) error { s.ForgetClients(); return nil }))
 	s.control("POST /_simulator/expire-access-tokens", s.action(func(*http.Request) error { s.ExpireAccessTokens(); return nil }))
@@ -181,15 +182,4 @@ func (s *Server) createRunnerToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeIndented(w, map[string]string{"token": s.IssueRunnerToken(user.Name, user.tenant(r.FormValue("tenant")))})
-}
-
-func (s *Server) applyPreset(r *http.Request) error {
-	name := r.PathValue("name")
-	for _, p := range presets() {
-		if p.Name == name {
-			s.SetKnobs(p.apply)
-			return nil
-		}
-	}
-	return errors.New("no preset named " + strconv.Quote(name))
 }

@@ -107,7 +107,7 @@ func TestTheControlPage(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.signIn("alice", "acme")
 	html := "Accept: text/html"
-	for _, p := range presets() {
+	for _, p := range Presets() {
 		w.sim.SetKnobs(func(k *Knobs) { *k = Knobs{} })
 		before := w.sim.Knobs()
 		a := w.wantStatus(w.call("POST", "/_simulator/presets/"+p.Name, "", html, formType), 303)

@@ -82,7 +82,7 @@ func (s *Server) controlPage(w http.ResponseWriter, r *http.Request) {
 	counters, _ := json.MarshalIndent(s.Counters(), "", "  ")
 	s.page(w, http.StatusOK, "control", map[string]any{
 		"Issuer":   s.base(r),
-		"Presets":  presets(),
+		"Presets":  Presets(),
 		"Faults":   k.Faults,
 		"Knobs":    string(knobs),
 		"Counters": string(counters),

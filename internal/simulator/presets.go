@@ -1,8 +1,13 @@
 package simulator
 
-// preset is a button of the control page: one trouble, put on top of the
+import (
+	"errors"
+	"strconv"
+)
+
+// Preset is a button of the control page: one trouble, put on top of the
 // knobs as they are.
-type preset struct {
+type Preset struct {
 	Name  string // the last part of its path
 	Label string
 	Help  string
@@ -17,8 +22,9 @@ func addFault(f Fault) func(*Knobs) {
 	}
 }
 
-func presets() []preset {
-	return []preset{
+// Presets lists the buttons of the control page.
+func Presets() []Preset {
+	return []Preset{
 		{"token-down", "Token endpoint down", "503 to every call",
 			addFault(Fault{Kind: Fault503})},
 		{"token-slow", "Token endpoint slow", "5 seconds before every answer",
@@ -48,4 +54,15 @@ func presets() []preset {
 		{"short-clients", "Short-lived clients", "a registration lasts 5 minutes",
 			func(k *Knobs) { k.Registration.ClientLifetimeSeconds = 300 }},
 	}
+}
+
+// ApplyPreset presses a button of the control page.
+func (s *Server) ApplyPreset(name string) error {
+	for _, p := range Presets() {
+		if p.Name == name {
+			s.SetKnobs(p.apply)
+			return nil
+		}
+	}
+	return errors.New("no preset named " + strconv.Quote(name))
 }

@@ -100,3 +100,44 @@ func TestExampleOfAServiceInstanceWithSignIn(t *testing.T) {
 		t.Errorf("%d service tokens", w.osc.Counters().ServiceTokens)
 	}
 }
+
+func TestExampleOfTheHowToWithoutItsAuthCode(t *testing.T) {
+	t.Parallel()
+	w, p := sdkWorld(t, "../examples/express", "server.js")
+	v := w.visitor()
+	page := v.signIn("/")
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Intercoms of acme") || !strings.Contains(page.Body, "You are alice") {
+		t.Fatalf("%v\n%s", page, page.Body)
+	}
+	press := func(path, body string) {
+		t.Helper()
+		headers := form.Clone()
+		headers.Set("Origin", v.base)
+		headers.Set("Content-Type", "application/x-www-form-urlencoded")
+		if got := v.send(http.MethodPost, path, headers, body); got.Status != http.StatusSeeOther {
+			t.Fatalf("%v", got)
+		}
+	}
+	const link = `<a href="https://acme-stage1.eyevinn-intercom-manager.auto.prod.osaas.io">stage1</a>`
+	press("/instances", "name=stage1")
+	if page := v.open("/"); !strings.Contains(page.Body, link) {
+		t.Errorf("after creating one:\n%s", page.Body)
+	}
+	press("/instances/stage1/remove", "")
+	if page := v.open("/"); strings.Contains(page.Body, link) {
+		t.Errorf("after removing it:\n%s", page.Body)
+	}
+	// It is in the visitor's workspace, and in nobody else's.
+	press("/instances", "name=stage2")
+	w.osc.SetKnobs(func(k *simulator.Knobs) { k.Authorize.AutoUser = "bob" })
+	if page := w.visitor().signIn("/"); !strings.Contains(page.Body, "Intercoms of beta") || strings.Contains(page.Body, "stage2") {
+		t.Errorf("bob sees:\n%s", page.Body)
+	}
+	w.osc.ExpireAccessTokens()
+	if page := v.open("/"); page.Status != http.StatusOK || !strings.Contains(page.Body, "stage2") {
+		t.Errorf("after OSC forgot the token: %v", page)
+	}
+	if len(p.hosts()) != 3 {
+		t.Errorf("it asked %q", p.hosts())
+	}
+}

@@ -1,76 +1,21 @@
 package integration
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// oauthFiles make up the independent OAuth server.
-var oauthFiles = []string{"package.json", "package-lock.json", ".npmrc", "server.mjs"}
-
-// installOAuthServer puts the server and what it needs into a directory, and
-// returns that. npm is asked once for each version of the lock file.
-func installOAuthServer(t testing.TB) string {
-	t.Helper()
-	digest := sha256.New()
-	for _, name := range oauthFiles {
-		text, err := os.ReadFile(filepath.Join("oauthserver", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		digest.Write(text)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	installed := filepath.Join(cache, "osc-gateway-tests", "oauthserver-"+hex.EncodeToString(digest.Sum(nil)[:8]))
-	if _, err := os.Stat(installed); err == nil {
-		return installed
-	}
-	if err := os.MkdirAll(filepath.Dir(installed), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	// Complete or not there at all: made aside, then renamed.
-	made, err := os.MkdirTemp(filepath.Dir(installed), "making-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(made)
-	for _, name := range oauthFiles {
-		text, err := os.ReadFile(filepath.Join("oauthserver", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustWrite(t, filepath.Join(made, name), string(text))
-	}
-	npm := exec.Command(program(t, "OSC_GATEWAY_TEST_NPM", "npm"), "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = made
-	if output, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, output)
-	}
-	if err := os.Rename(made, installed); err != nil {
-		if _, there := os.Stat(installed); there != nil { // or somebody else was faster
-			t.Fatal(err)
-		}
-	}
-	return installed
-}
 
 // startOAuthServer starts the server, noting secrets on the way there, and
 // returns its issuer.
 func startOAuthServer(t testing.TB, c *canaries, lifetime string, more ...string) string {
 	t.Helper()
 	node := program(t, "OSC_GATEWAY_TEST_NODE", "node", "nodejs")
-	dir := installOAuthServer(t)
+	dir := installNode(t, "oauthserver", "server.mjs")
 	listen, public := freeAddress(t), freeAddress(t)
 	_, port, _ := strings.Cut(listen, ":")
 	output, err := os.CreateTemp(t.TempDir(), "oauthserver")

@@ -153,9 +153,16 @@ func TestWhereItListens(t *testing.T) {
 }
 
 func TestTheAppsEnvironmentHasNoSecretOfTheGateways(t *testing.T) {
-	got := appEnvironment([]string{
-		"HOME=/home/a", "PORT=8080", "OSC_ACCESS_TOKEN=x", "osc_gateway_key=x", "OSC_GATEWAY_JOB_KEY=x", "CLIENT_SECRET=x", "OSC_GATEWAY_STORE=redis://:x@h", "OSC_CLIENT_ID=y",
-	}, parseAppAddress("localhost:3000"), "127.0.0.1:9900")
+	environment := []string{
+		"HOME=/home/a", "PORT=8080", "OSC_ACCESS_TOKEN=x", "CONFIG_API_KEY=x", "osc_gateway_key=x", "CLIENT_SECRET=x", "OSC_CLIENT_SECRET=x",
+		"OSC_GATEWAY_STORE=redis://:x@h", "OSC_CLIENT_ID=y",
+	}
+	for _, o := range options {
+		if o.secret {
+			environment = append(environment, o.variable()+"=x")
+		}
+	}
+	got := appEnvironment(environment, parseAppAddress("localhost:3000"), "127.0.0.1:9900")
 	if want := "HOME=/home/a OSC_CLIENT_ID=y PORT=3000 OSC_GATEWAY_JOBS_URL=http://127.0.0.1:9900/token"; strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -172,5 +179,52 @@ func TestTheStoreMayHaveSeveralHosts(t *testing.T) {
 	byVariable, err := read(t, "--to", ":3000")
 	if err != nil || !strings.Contains(text(t, byVariable), want) {
 		t.Errorf("by variable: %v %v", byVariable, err)
+	}
+}
+
+func TestWhereAnAppIsDialled(t *testing.T) {
+	for upstream, want := range map[string]struct{ network, address, port string }{
+		"localhost:3000":             {"tcp", "localhost:3000", "3000"},
+		"[::1]:3000":                 {"tcp", "[::1]:3000", "3000"},
+		"http://127.0.0.1:3000":      {"tcp", "127.0.0.1:3000", "3000"},
+		"https://app.internal":       {"tcp", "app.internal:443", "443"},
+		"http://app.internal":        {"tcp", "app.internal:80", "80"},
+		"app.internal":               {"tcp", "app.internal:80", "80"},
+		"unix//run/app.sock":         {"unix", "/run/app.sock", ""},
+		upstreams([]string{"80"})[0]: {"tcp", "localhost:80", "80"},
+	} {
+		if got := parseAppAddress(upstream); got.network != want.network || got.address != want.address || got.port() != want.port {
+			t.Errorf("%s: %+v, port %q", upstream, got, got.port())
+		}
+	}
+	for upstream, ok := range map[string]bool{
+		"localhost:3000": true, "http://localhost:3000": true, "[::1]:3000": true, "unix//run/app.sock": true,
+		"localhost": false, "http://localhost": false, "localhost:": false, "[::1]": false,
+	} {
+		if err := startable(upstream); (err == nil) != ok {
+			t.Errorf("an app to be started at %s: %v", upstream, err)
+		}
+	}
+}
+
+func TestTheGatewayIsNotItsOwnApp(t *testing.T) {
+	t.Setenv("PORT", "8080")
+	for _, c := range []struct {
+		from, to string
+		clash    bool
+	}{
+		{"", ":8080", true}, {"", "127.0.0.1:8080", true}, {"", "http://localhost:8080", true}, {"", "[::1]:8080", true},
+		{":3000", "3000", true}, {"localhost:3000", ":3000", true}, {"127.0.0.1:3000", ":3000", true},
+		{"", ":3000", false}, {":3000", ":8080", false}, {"", "app.internal:8080", false}, {"10.0.0.1:8080", ":8080", false},
+		{"app.example.com", ":443", false}, {"", "unix//run/8080", false},
+	} {
+		values := given{"to": {c.to}}
+		if c.from != "" {
+			values["from"] = []string{c.from}
+		}
+		_, err := configure(values)
+		if got := err != nil; got != c.clash || got && !strings.Contains(err.Error(), "--to: the gateway itself listens") {
+			t.Errorf("--from %q --to %q: %v", c.from, c.to, err)
+		}
 	}
 }

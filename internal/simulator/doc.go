@@ -24,7 +24,7 @@
 //	/money/mytenantplan                           money.svc.*
 //	/mcp                                          mcp.*          PAT in Authorization
 //	/instance/{service}/...                       -              service token in Authorization or cookie
-//	/instance-api/{service}/...                   api-{service}.auto.*   service token in x-jwt
+//	/instance-api/{service}/instances[/{name}]    api-{service}.auto.*   service token in x-jwt; and /health/{name} etc.
 //	/_simulator/                                  -              the control page
 //
 // Nothing else exists: no userinfo, JWKS, revocation or OpenID discovery.

@@ -52,25 +52,14 @@ func satCookie(r *http.Request, service string) (string, bool) {
 	return bearer(values)
 }
 
-// instanceAPI is a service's own API, which wants the SAT in x-jwt.
+// instanceAPI is the rest of a service's own API, which differs by service.
 func (s *Server) instanceAPI(w http.ResponseWriter, r *http.Request) {
-	service := r.PathValue("service")
-	token, ok := bearer(r.Header.Values("x-jwt"))
-	if !ok {
-		writeReason(w, http.StatusUnauthorized, "No x-jwt header with one Bearer token")
-		return
-	}
-	sat, valid := s.verifySAT(service, token)
-	if !valid {
-		writeReason(w, http.StatusUnauthorized, "The token is not valid for this service")
-		return
-	}
-	if jsonWithoutBody(w, r) {
-		return
-	}
-	if strings.HasPrefix(r.PathValue("path"), "health") {
+	sat, ok := s.serviceCaller(w, r)
+	switch {
+	case !ok:
+	case r.PathValue("path") == "health":
 		writeJSON(w, http.StatusOK, map[string]string{"health": "running", "status": "running"})
-		return
+	default:
+		writeJSON(w, http.StatusOK, served{sat.ServiceID, sat.TenantID, r.Method, "/" + r.PathValue("path")})
 	}
-	writeJSON(w, http.StatusOK, served{service, sat.TenantID, r.Method, "/" + r.PathValue("path")})
 }

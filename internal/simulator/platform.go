@@ -84,7 +84,7 @@ func (s *Server) listSubscriptions(w http.ResponseWriter, r *http.Request, pat p
 	s.mu.Lock()
 	s.subs.each(s.now(), func(key string, _ struct{}) {
 		if service, ok := strings.CutPrefix(key, pat.TenantID+"/"); ok {
-			list = append(list, subscription{service, s.base(r) + "/instance-api/" + service, "instance"})
+			list = append(list, subscription{service, s.serviceURL(r, service), "instance"})
 		}
 	})
 	s.mu.Unlock()
@@ -101,6 +101,14 @@ func (s *Server) removeSubscriptions(w http.ResponseWriter, r *http.Request, pat
 	s.changeSubscriptions(w, r, pat, func(service string) {
 		s.subs.delete(subscriptionKey(pat.TenantID, service))
 	})
+}
+
+// removeSubscription is how OSC's own SDK does it.
+func (s *Server) removeSubscription(w http.ResponseWriter, r *http.Request, pat patClaims) {
+	s.mu.Lock()
+	s.subs.delete(subscriptionKey(pat.TenantID, r.PathValue("service")))
+	s.mu.Unlock()
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *Server) changeSubscriptions(w http.ResponseWriter, r *http.Request, pat patClaims, change func(service string)) {

@@ -156,7 +156,7 @@ func TestInstancesWantTheirOwnServiceToken(t *testing.T) {
 func TestTheServiceAPIWantsItInXJWT(t *testing.T) {
 	w := newWorld(t, Config{})
 	sat := w.serviceToken(w.pat("alice", "acme"))
-	api := "/instance-api/" + service + "/instances"
+	api := "/instance-api/" + service + "/config"
 	w.wantStatus(w.call("GET", api, "", "Authorization: Bearer "+sat), 401)
 	w.wantStatus(w.call("GET", "/instance-api/other-service/", "", "x-jwt: Bearer "+sat), 401)
 	if m := w.wantStatus(w.call("GET", api, "", "x-jwt: Bearer "+sat), 200).json(t); m["tenantId"] != "acme" {

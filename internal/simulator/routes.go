@@ -50,6 +50,7 @@ func (s *Server) routes() {
 	s.platform("GET /catalog/mysubscriptions", EndpointSubscriptions, s.listSubscriptions)
 	s.platform("POST /catalog/mysubscriptions", EndpointSubscriptions, s.addSubscriptions)
 	s.platform("DELETE /catalog/mysubscriptions", EndpointSubscriptions, s.removeSubscriptions)
+	s.platform("DELETE /catalog/mysubscriptions/{service}", EndpointSubscriptions, s.removeSubscription)
 	s.platform("POST /token/servicetoken", EndpointServiceToken, s.serviceToken)
 	s.platform("POST /token/delegate/{service}", EndpointDelegate, s.delegate)
 	s.handle("POST /token/runner-token/refresh", EndpointRunnerToken, s.refreshRunnerToken)
@@ -65,6 +66,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /.well-known/oauth-protected-resource/mcp", s.protectedResource)
 	s.handle("/instance/{service}/{path...}", EndpointInstance, s.instance)
 	s.handle("/instance-api/{service}/{path...}", EndpointInstanceAPI, s.instanceAPI)
+	s.instanceRoutes()
 
 	s.controlRoutes()
 }

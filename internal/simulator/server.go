@@ -56,21 +56,22 @@ type Server struct {
 
 	randMu sync.Mutex // an injected source need not be safe for concurrent use
 
-	mu       sync.Mutex // guards everything below; never held while waiting or writing
-	keys     keys
-	knobs    Knobs
-	counters Counters
-	inFlight map[string]int   // refresh calls being answered, by family
-	oauthApp ttlMap[Client]   // made by hand
-	clients  ttlMap[Client]   // registered dynamically
-	seen     ttlMap[struct{}] // authorization requests counted already
-	codes    ttlMap[*authorizationCode]
-	families ttlMap[*Family]
-	consents ttlMap[struct{}]
-	opaque   ttlMap[patClaims]
-	subs     ttlMap[struct{}]
-	apps     ttlMap[app]
-	revoked  ttlMap[time.Time] // runner tokens of a user issued up to then
+	mu        sync.Mutex // guards everything below; never held while waiting or writing
+	keys      keys
+	knobs     Knobs
+	counters  Counters
+	inFlight  map[string]int   // refresh calls being answered, by family
+	oauthApp  ttlMap[Client]   // made by hand
+	clients   ttlMap[Client]   // registered dynamically
+	seen      ttlMap[struct{}] // authorization requests counted already
+	codes     ttlMap[*authorizationCode]
+	families  ttlMap[*Family]
+	consents  ttlMap[struct{}]
+	opaque    ttlMap[patClaims]
+	subs      ttlMap[struct{}]
+	apps      ttlMap[app]
+	instances ttlMap[serviceInstance]
+	revoked   ttlMap[time.Time] // runner tokens of a user issued up to then
 }
 
 // State is bounded: old entries make room for new ones past these numbers.
@@ -104,24 +105,25 @@ func (c Config) withDefaults() Config {
 func New(cfg Config) *Server {
 	cfg = cfg.withDefaults()
 	s := &Server{
-		issuer:   strings.TrimRight(cfg.Issuer, "/"),
-		now:      cfg.Now,
-		rand:     cfg.Rand,
-		sleep:    cfg.Wait,
-		log:      cfg.Log,
-		users:    cfg.Users,
-		mux:      http.NewServeMux(),
-		inFlight: make(map[string]int),
-		oauthApp: newTTLMap[Client](maxOther),
-		clients:  newTTLMap[Client](maxClients),
-		seen:     newTTLMap[struct{}](maxOther),
-		codes:    newTTLMap[*authorizationCode](maxCodes),
-		families: newTTLMap[*Family](maxFamilies),
-		consents: newTTLMap[struct{}](maxOther),
-		opaque:   newTTLMap[patClaims](maxOther),
-		subs:     newTTLMap[struct{}](maxOther),
-		apps:     newTTLMap[app](maxOther),
-		revoked:  newTTLMap[time.Time](maxOther),
+		issuer:    strings.TrimRight(cfg.Issuer, "/"),
+		now:       cfg.Now,
+		rand:      cfg.Rand,
+		sleep:     cfg.Wait,
+		log:       cfg.Log,
+		users:     cfg.Users,
+		mux:       http.NewServeMux(),
+		inFlight:  make(map[string]int),
+		oauthApp:  newTTLMap[Client](maxOther),
+		clients:   newTTLMap[Client](maxClients),
+		seen:      newTTLMap[struct{}](maxOther),
+		codes:     newTTLMap[*authorizationCode](maxCodes),
+		families:  newTTLMap[*Family](maxFamilies),
+		consents:  newTTLMap[struct{}](maxOther),
+		opaque:    newTTLMap[patClaims](maxOther),
+		subs:      newTTLMap[struct{}](maxOther),
+		apps:      newTTLMap[app](maxOther),
+		instances: newTTLMap[serviceInstance](maxOther),
+		revoked:   newTTLMap[time.Time](maxOther),
 	}
 	s.closed, s.stop = context.WithCancel(context.Background())
 	s.keys = s.newKeys()

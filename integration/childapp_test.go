@@ -16,7 +16,7 @@ import (
 //
 //	stubborn   nothing but SIGKILL ends it
 //	deaf       it does not listen
-//	peek       it looks for what the gateway has in its environment
+//	elsewhere  it listens at a port of its own choice
 const beTheApp = "INTEGRATION_TEST_APP"
 
 // appHost is the variable with the address the app listens at; default
@@ -33,9 +33,6 @@ func runChildApp() int {
 	told := make(chan os.Signal, 16)
 	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	behaviour := os.Getenv(beTheApp)
-	if strings.Contains(behaviour, "peek") {
-		fmt.Println(peek())
-	}
 	if !strings.Contains(behaviour, "deaf") {
 		if err := serveChildApp(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -69,10 +66,14 @@ func serveChildApp() error {
 	default:
 		address = net.JoinHostPort(address, os.Getenv("PORT"))
 	}
+	if strings.Contains(os.Getenv(beTheApp), "elsewhere") {
+		address = "127.0.0.1:0"
+	}
 	listener, err := net.Listen(network, address)
 	if err != nil {
 		return err
 	}
+	fmt.Printf("app %d is at %v\n", os.Getpid(), listener.Addr())
 	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "token %v user %s\n%s\n", strings.HasPrefix(r.Header.Get("X-Pat-Jwt"), "Bearer "),
 			r.Header.Get("X-Osc-User"), strings.Join(os.Environ(), "\n"))

@@ -53,8 +53,9 @@ func (a appAddress) answers(ctx context.Context) bool {
 }
 
 // hint says what to look at when nobody does. Not every machine means both of
-// its loopback addresses by localhost, and apps differ in which they take.
-func (a appAddress) hint(ctx context.Context) string {
+// its loopback addresses by localhost, and apps differ in which they take; many
+// take no notice of PORT. instead are the ports the app listens at, if known.
+func (a appAddress) hint(ctx context.Context, instead []int) string {
 	port := a.port()
 	if port == "" {
 		return "does it listen on that socket?"
@@ -65,6 +66,13 @@ func (a appAddress) hint(ctx context.Context) string {
 				return fmt.Sprintf("it listens at %s only, which localhost is not here: use --to %s", other, other)
 			}
 		}
+	}
+	switch len(instead) {
+	case 0:
+	case 1:
+		return fmt.Sprintf("it listens on port %d instead: use --to :%d, or have it listen on $PORT", instead[0], instead[0])
+	default:
+		return fmt.Sprintf("it listens on the ports %v instead: name one by --to, or have it listen on $PORT", instead)
 	}
 	return fmt.Sprintf("it was started with PORT=%s: does it listen on that port, or should --to name the one it does listen on?", port)
 }

@@ -45,7 +45,7 @@ func (c *child) run() (int, error) {
 	}
 	running, ended := context.WithCancel(context.Background())
 	defer ended()
-	go reportReady(running, c.address, os.Stderr)
+	go reportReady(running, c.address, group.ports, os.Stderr)
 	status, told := group.wait(c.signals)
 	ended()
 	// Refreshes under way are finished and the store is closed first.
@@ -79,7 +79,7 @@ const (
 // reportReady tells on the terminal when the app can be opened, and what to
 // look at while it can't. It goes on for as long as the app runs: until the port
 // answers, the gateway shows a page that waits for it.
-func reportReady(running context.Context, address appAddress, out io.Writer) {
+func reportReady(running context.Context, address appAddress, ports func() []int, out io.Writer) {
 	ticker := time.NewTicker(appAskedEvery)
 	defer ticker.Stop()
 	hint := time.NewTimer(appHintAfter)
@@ -93,7 +93,7 @@ func reportReady(running context.Context, address appAddress, out io.Writer) {
 		case <-running.Done():
 			return
 		case <-hint.C:
-			fmt.Fprintf(out, "osc-gateway: still waiting for the app at %s; %s\n", address, address.hint(running))
+			fmt.Fprintf(out, "osc-gateway: still waiting for the app at %s; %s\n", address, address.hint(running, ports()))
 			hint.Reset(appHintAgain)
 		case <-ticker.C:
 		}

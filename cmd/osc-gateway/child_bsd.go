@@ -9,3 +9,5 @@ import "syscall"
 func endWithParent(*syscall.SysProcAttr) {}
 
 func hideMemory() {}
+
+func listeningPorts(int) []int { return nil }

@@ -34,3 +34,5 @@ func (g *group) wait(signals <-chan os.Signal) (status int, told bool) {
 }
 
 func (g *group) end() {}
+
+func (g *group) ports() []int { return nil }

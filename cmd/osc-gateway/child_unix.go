@@ -50,6 +50,9 @@ func startGroup(command *exec.Cmd) (*group, error) {
 	return g, nil
 }
 
+// ports are those the app listens at, as far as that can be known.
+func (g *group) ports() []int { return listeningPorts(g.leader.Pid) }
+
 // wait hands signals on until the app has ended. It gives its status, or what
 // shells give for a signal, and whether it was told to end.
 func (g *group) wait(signals <-chan os.Signal) (status int, told bool) {

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package integration
-
-func peek() string { return "peek: there is no /proc" }

@@ -166,6 +166,10 @@ func TestTheAppsEnvironmentHasNoSecretOfTheGateways(t *testing.T) {
 	if want := "HOME=/home/a OSC_CLIENT_ID=y PORT=3000 OSC_GATEWAY_JOBS_URL=http://127.0.0.1:9900/token"; strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	// The gateway's own PORT is no port for the app, if it has one or not.
+	if got := appEnvironment([]string{"PORT=8080"}, parseAppAddress("unix//run/app.sock"), ""); len(got) != 0 {
+		t.Errorf("at a socket: %q", got)
+	}
 }
 
 func TestTheStoreMayHaveSeveralHosts(t *testing.T) {

@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 
 	"internal/gate": {
 		"internal/osc", "internal/cookies", "internal/upstream", "internal/browser", "internal/pages",
-		"internal/pkce", "internal/tokens", "internal/secret",
+		"internal/pkce", "internal/tokens", "internal/secret", "internal/recent",
 	},
 	"internal/osc":     {"internal/tokens", "internal/secret", "internal/recent"},
 	"internal/cookies": {"internal/tokens", "internal/secret", "internal/recent"},

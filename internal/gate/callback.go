@@ -200,7 +200,7 @@ func (g *Gate) exchange(ctx context.Context, client tokens.Client, f finishing) 
 	if err != nil {
 		return nil, err
 	}
-	g.cfg.Log.Info("signed in", "session", session.Name.Digest(), "user", session.User, "tenant", session.Tenant)
+	g.cfg.Log.Info("signed in", "session", session.Name.Digest(), "user", session.User, "tenant", session.Tenant, "client_id", client.ID)
 	g.cfg.Observer.SignIn("ok", session)
 	return &signedIn{ticket: ticket, session: session}, nil
 }
@@ -221,7 +221,7 @@ func exchangeRefusal(err error) refusal {
 // sends it to where it was going.
 func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, f finishing, s *signedIn) error {
 	if old, _ := f.desk.jar.Session(r, f.site); !old.IsZero() && old.Name() != s.session.Name {
-		if err := f.desk.vault.Revoke(context.WithoutCancel(r.Context()), old); err != nil {
+		if err := f.desk.vault.Retire(context.WithoutCancel(r.Context()), old); err != nil {
 			g.cfg.Log.Warn("the browser's earlier session was not ended", "session", old.Name().Digest(), "error", err)
 		}
 	}

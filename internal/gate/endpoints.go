@@ -24,6 +24,8 @@ const (
 	pathEvents    = "/events"
 	pathScript    = "/session.js"
 	pathHealth    = "/health"
+	pathLive      = "/health/live"
+	pathReady     = "/health/ready"
 
 	paramReturnTo = "return_to"
 	// paramSwitch of a sign-out is where to come back to as somebody else.
@@ -61,7 +63,9 @@ func (g *Gate) endpoint(path string) func(http.ResponseWriter, *http.Request) er
 		return g.only(g.events, http.MethodGet)
 	case pathScript:
 		return g.only(g.script, http.MethodGet, http.MethodHead)
-	case pathHealth:
+	case pathLive:
+		return g.only(g.live, http.MethodGet, http.MethodHead)
+	case pathHealth, pathReady:
 		return g.only(g.health, http.MethodGet, http.MethodHead)
 	default:
 		return nil
@@ -103,7 +107,6 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 			// that trying again can end the session.
 			return g.refuse(w, r, *unavailable(err))
 		}
-		g.cfg.Log.Info("signed out", "session", ticket.Name().Digest())
 		g.cfg.Observer.SignedOut(ticket.Name())
 	}
 	desk.jar.ClearSession(w.Header(), site)
@@ -155,7 +158,14 @@ type healthAnswer struct {
 	Status string `json:"status"`
 }
 
-// health answers without a session and without the provider.
+// live answers as long as the process serves, whatever is the matter around it:
+// starting it again would not bring a store back.
+func (g *Gate) live(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, healthAnswer{Status: "ok"})
+}
+
+// health tells whether visitors can be served: without a session and without
+// the provider, which those who are signed in can do without for a while.
 func (g *Gate) health(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 	defer cancel()

@@ -179,6 +179,26 @@ func TestHealthNamesTheStoreWhenItIsAway(t *testing.T) {
 	}
 }
 
+func TestLivenessAndReadinessAreToldApart(t *testing.T) {
+	r := newRig(t)
+	want := func(path string, status int, what string) {
+		t.Helper()
+		a := r.serve(request(t, "GET", path, bare))
+		if a.Code != status || !strings.Contains(a.Body.String(), what) || a.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %s", path, a.Code, a.Body)
+		}
+	}
+	want("/auth/health/live", http.StatusOK, `"status":"ok"`)
+	want("/auth/health/ready", http.StatusOK, `"status":"ok"`)
+	r.vault.fails("Check", &tokens.Unavailable{Part: tokens.PartStore, Err: errDown})
+	want("/auth/health/live", http.StatusOK, `"status":"ok"`)
+	want("/auth/health/ready", http.StatusServiceUnavailable, "store_unavailable")
+	r = newRig(t)
+	r.safe.err = errDown
+	want("/auth/health/live", http.StatusOK, `"status":"ok"`)
+	want("/auth/health/ready", http.StatusServiceUnavailable, "store_unavailable")
+}
+
 func TestOtherMethodsAreRefusedWithThoseThereAre(t *testing.T) {
 	r := newRig(t)
 	b := r.signedIn("ada", "acme")
@@ -186,6 +206,7 @@ func TestOtherMethodsAreRefusedWithThoseThereAre(t *testing.T) {
 		"/auth/signin": "GET, HEAD", "/auth/callback": "GET", "/auth/signout": "GET, HEAD, POST",
 		"/auth/signed-out": "GET, HEAD", "/auth/session": "GET, HEAD", "/auth/health": "GET, HEAD",
 		"/auth/events": "GET", "/auth/session.js": "GET, HEAD",
+		"/auth/health/live": "GET, HEAD", "/auth/health/ready": "GET, HEAD",
 	} {
 		for _, method := range []string{"DELETE", "PUT", "PATCH", "OPTIONS", "TRACE", "FOO", "post"} {
 			a := b.do(method, path, bare)

@@ -170,6 +170,8 @@ func (v *vault) Peek(ctx context.Context, site string, ticket tokens.Ticket) (*t
 	return v.open(ctx, "Peek", site, ticket)
 }
 
+func (v *vault) Retire(ctx context.Context, ticket tokens.Ticket) error { return v.Revoke(ctx, ticket) }
+
 func (v *vault) Revoke(ctx context.Context, ticket tokens.Ticket) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync/atomic"
@@ -33,6 +34,8 @@ type Vault interface {
 	Fresh(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
 	Peek(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
 	Revoke(ctx context.Context, ticket tokens.Ticket) error
+	// Retire is Revoke for the session a new sign-in takes the place of.
+	Retire(ctx context.Context, ticket tokens.Ticket) error
 	// Lasting is Fresh with a token that has minutes left.
 	Lasting(ctx context.Context, site string, ticket tokens.Ticket) (*tokens.Session, error)
 	// Renew is for a session whose token an upstream refused.
@@ -79,7 +82,7 @@ type Observer interface {
 // rewrote it.
 type Original func(r *http.Request) (requestURI string, u *url.URL)
 
-// Config is what a Gate is made of. Everything is required but the last four.
+// Config is what a Gate is made of. Everything is required but what has a default.
 type Config struct {
 	Endpoints string // the prefix of the gateway's own paths, like /auth
 	Routes    Routes
@@ -102,6 +105,12 @@ type Config struct {
 	// InPlace says that no transport of ours comes after: the token is set on
 	// the request itself while the next handler has it.
 	InPlace bool
+
+	// Client is the address a visitor comes from, as far as it is one client's
+	// alone: zero where it may be that of many, who must not be limited together.
+	// Default: nobody's is known.
+	Client func(*http.Request) netip.Addr
+	Starts *StartLimit // of sign-ins begun by one client; nil: none
 
 	// Trusted tells whether the peer is a proxy that may say where a request
 	// comes from. Default: nobody is.
@@ -126,6 +135,9 @@ type Gate struct {
 func New(cfg Config) *Gate {
 	if cfg.Original == nil {
 		cfg.Original = func(r *http.Request) (string, *url.URL) { return r.RequestURI, r.URL }
+	}
+	if cfg.Client == nil {
+		cfg.Client = func(*http.Request) netip.Addr { return netip.Addr{} }
 	}
 	if cfg.Trusted == nil {
 		cfg.Trusted = func(*http.Request) bool { return false }
@@ -248,7 +260,9 @@ func (g *Gate) admitSession(w http.ResponseWriter, r *http.Request, p *passenger
 		p.Session, err = p.vault.Fresh(r.Context(), p.realm, ticket)
 	}
 	if err != nil {
-		return sessionRefusal(err)
+		refused := sessionRefusal(err)
+		refused.name = ticket.Name()
+		return refused
 	}
 	if desk.jar.Rounds(r, site) > 0 { // the session came back: that was no round
 		if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {

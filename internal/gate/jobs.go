@@ -71,7 +71,7 @@ func (j *Jobs) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	if refused != nil {
 		return j.refuse(w, r, refused)
 	}
-	j.Log.Debug("gave a job a token", "session", session.Name.Digest(), "tenant", session.Tenant, "service", service)
+	j.Log.Debug("gave a job a token", "session", session.Name.Digest(), "user", session.User, "tenant", session.Tenant, "service", service)
 	return writeJSON(w, http.StatusOK, jobAnswer{
 		Token: token.Reveal(), Type: "Bearer", Service: service, User: session.User, Tenant: session.Tenant,
 		ExpiresIn: int64(j.lifetime(session, token) / time.Second),
@@ -111,8 +111,8 @@ func (j *Jobs) lifetime(session *tokens.Session, token secret.String) time.Durat
 
 func (j *Jobs) refuse(w http.ResponseWriter, r *http.Request, why *refusal) error {
 	attrs := []any{"reason", why.reason, "method", r.Method}
-	if why.session != nil {
-		attrs = append(attrs, "session", why.session.Name.Digest(), "tenant", why.session.Tenant)
+	for _, attr := range why.identity() {
+		attrs = append(attrs, attr)
 	}
 	if why.cause != nil {
 		attrs = append(attrs, "error", why.cause)

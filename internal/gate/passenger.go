@@ -151,7 +151,7 @@ func (p *passenger) renewed(ctx context.Context) *passenger {
 		next.credential = next.Access
 	}
 	if err != nil {
-		p.gate.cfg.Log.Info("the upstream refused a token, and there is no other", "session", p.Name.Digest(), "error", err)
+		p.gate.cfg.Log.Info("the upstream refused a token, and there is no other", "session", p.Name.Digest(), "user", p.User, "tenant", p.Tenant, "error", err)
 		return nil
 	}
 	if next.credential.Equal(p.credential) {

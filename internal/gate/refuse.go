@@ -25,6 +25,7 @@ type refusal struct {
 	retryAfter time.Duration
 	session    *tokens.Session // whose request it was, if anybody's
 	tenants    []string        // who would be let in
+	name       tokens.Name     // of the session the cookie is for, where that does not open
 	program    bool            // the route is for programs: JSON, whoever asks
 	hint       string          // for the operator
 	cause      error           // for the log
@@ -52,6 +53,7 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, w
 		return g.refuse(w, r, why)
 	}
 	g.cfg.Observer.Refused(r, why.reason)
+	g.logChallenge(r, why)
 	requestURI, _ := g.cfg.Original(r)
 	return g.startSignIn(w, r, signInStart{returnTo: requestURI, challenged: true, clearSession: why.clear})
 }
@@ -148,9 +150,7 @@ func (g *Gate) log(r *http.Request, why refusal, reference string) {
 		slog.String("reason", string(why.reason)), slog.String("method", r.Method), slog.String("path", original.Path),
 		slog.String("reference", reference),
 	}
-	if why.session != nil {
-		attrs = append(attrs, slog.String("session", why.session.Name.Digest()), slog.String("tenant", why.session.Tenant))
-	}
+	attrs = append(attrs, why.identity()...)
 	if why.hint != "" {
 		attrs = append(attrs, slog.String("hint", why.hint))
 	}
@@ -158,6 +158,34 @@ func (g *Gate) log(r *http.Request, why refusal, reference string) {
 		attrs = append(attrs, slog.Any("error", why.cause))
 	}
 	g.cfg.Log.LogAttrs(r.Context(), level, "refused", attrs...)
+}
+
+// logChallenge writes a line for a visitor who is sent to sign in though they
+// brought a session: it answers why they were logged out. Whoever brought none is
+// everyday.
+func (g *Gate) logChallenge(r *http.Request, why refusal) {
+	if why.name == (tokens.Name{}) {
+		return
+	}
+	_, original := g.cfg.Original(r)
+	attrs := append([]slog.Attr{slog.String("reason", string(why.reason)), slog.String("path", original.Path)}, why.identity()...)
+	g.cfg.Log.LogAttrs(r.Context(), slog.LevelInfo, "sent to sign in again", attrs...)
+}
+
+// identity is what log lines say of a session, in this order everywhere.
+func (why *refusal) identity() []slog.Attr {
+	switch {
+	case why.session != nil:
+		return identity(why.session)
+	case why.name != tokens.Name{}:
+		return []slog.Attr{slog.String("session", why.name.Digest())}
+	default:
+		return nil
+	}
+}
+
+func identity(session *tokens.Session) []slog.Attr {
+	return []slog.Attr{slog.String("session", session.Name.Digest()), slog.String("user", session.User), slog.String("tenant", session.Tenant)}
 }
 
 // sessionRefusal is what a vault's error means to a visitor.

@@ -58,6 +58,9 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	if start.challenged && desk.jar.Rounds(r, site) >= maxRounds {
 		return g.stopLoop(w, r, desk, site)
 	}
+	if wait := g.cfg.Starts.Take(g.cfg.Client(r), g.cfg.Now()); wait > 0 {
+		return g.refuse(w, r, refusal{reason: pages.RateLimited, retryAfter: wait})
+	}
 	redirectURI := site.Origin + g.path(pathCallback)
 	client, err := g.cfg.Clients.For(r.Context(), redirectURI)
 	if err != nil {

@@ -23,6 +23,7 @@ const (
 	RedirectLoop        Reason = "redirect_loop"
 	TooManySessions     Reason = "too_many_sessions"
 	AppUnavailable      Reason = "app_unavailable"
+	RateLimited         Reason = "rate_limited"
 	TokenRejected       Reason = "token_rejected"
 	BadRequest          Reason = "bad_request"
 )
@@ -142,6 +143,12 @@ var table = []entry{
 		reason: AppUnavailable, status: http.StatusServiceUnavailable,
 		title: "The app is not ready yet",
 		text:  "It may be starting, or being updated, and should answer in a moment.",
+		retry: true,
+	},
+	{
+		reason: RateLimited, status: http.StatusTooManyRequests,
+		title: "A moment's patience, please",
+		text:  "Many sign-ins were started from your network just now. This page goes on by itself.",
 		retry: true,
 	},
 	{

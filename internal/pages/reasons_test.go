@@ -26,7 +26,7 @@ func TestEveryReasonHasItsStatusAndWords(t *testing.T) {
 		TenantForbidden: 403, CrossOrigin: 403, ConsentDenied: 403,
 		FlowExpired: 400, StateMismatch: 400, BadRequest: 400,
 		ProviderError: 502, ProviderUnavailable: 503, StoreUnavailable: 503, TooManySessions: 503, AppUnavailable: 503,
-		RedirectLoop: 508,
+		RedirectLoop: 508, RateLimited: 429,
 	}
 	reasons := allReasons()
 	if len(reasons) != len(want) {

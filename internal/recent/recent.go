@@ -60,3 +60,18 @@ func (m *Map[K, V]) Clear() {
 	clear(m.young)
 	clear(m.old)
 }
+
+// Each calls visit for everything that is remembered, in no order. It must not
+// call the map.
+func (m *Map[K, V]) Each(visit func(K, V)) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for key, value := range m.young {
+		visit(key, value)
+	}
+	for key, value := range m.old {
+		if _, younger := m.young[key]; !younger {
+			visit(key, value)
+		}
+	}
+}

@@ -33,12 +33,24 @@ var (
 // EndReason says why a session ended. The words are the gateway's reasons.
 type EndReason string
 
-// Why sessions end, apart from signing out, which leaves nothing behind.
+// Why sessions end. Of one that was signed out, or replaced by a new sign-in of
+// its browser, no record is left to say so.
 const (
-	EndExpired  EndReason = "session_expired"
-	EndRevoked  EndReason = "session_revoked"
-	EndRejected EndReason = "refresh_rejected"
+	EndSignedOut EndReason = "signed_out"
+	EndReplaced  EndReason = "replaced"
+	EndExpired   EndReason = "session_expired"
+	EndRevoked   EndReason = "session_revoked"
+	EndRejected  EndReason = "refresh_rejected"
 )
+
+// seen is the reason as pages of the site are told it: one of the gateway's
+// reasons for a refusal.
+func (r EndReason) seen() EndReason {
+	if r == EndSignedOut || r == EndReplaced {
+		return EndRevoked
+	}
+	return r
+}
 
 // Ended is the error for a session that is over and known to be.
 type Ended struct{ Reason EndReason }

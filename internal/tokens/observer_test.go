@@ -15,12 +15,19 @@ type observer struct {
 	mu        sync.Mutex
 	refreshed map[string]int
 	ended     []tokens.Info
+	waits     []time.Duration
 }
 
 func (o *observer) Refreshed(result string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.refreshed[result]++
+}
+
+func (o *observer) Waited(took time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waits = append(o.waits, took)
 }
 
 func (o *observer) SessionEnded(info tokens.Info) {

@@ -96,11 +96,14 @@ func due(r *record, now time.Time) bool { return r.needs(now, 0) }
 // refreshNow waits for a refresh, its own or the one under way. The refresh
 // goes on when the request that asked for it goes away.
 func (v *Vault) refreshNow(ctx context.Context, h handle, r *record) (*Session, error) {
+	begun := v.now()
 	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, due) })
 	select {
 	case <-ctx.Done():
+		v.observeWait(begun)
 		return nil, ctx.Err()
 	case result := <-done:
+		v.observeWait(begun)
 		fresh, _ := result.Val.(*record)
 		if fresh != nil {
 			r = fresh
@@ -206,27 +209,30 @@ func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error)
 	case err != nil:
 		v.observeRefresh("failed")
 		pause := v.pauses.failed(h.name(), v.now(), retryAfter(err))
-		v.log.Warn("refresh failed; the session is kept", "session", h.name().Digest(), "tenant", r.tenant, "retry_in", pause, "error", err)
+		v.happened(h.name(), HappenedFailure, err.Error())
+		v.log.Warn("refresh failed; the session is kept", append(r.identity(h.name()), "retry_in", pause, "error", err)...)
 		return nil, err
 	}
 	v.pauses.succeeded(h.name(), v.now())
 	if differ(r.user, set.User) || differ(r.tenant, set.Tenant) {
 		v.observeRefresh("rejected")
-		v.log.Error("the provider refreshed a session to another user; it is ended", "session", h.name().Digest())
+		v.log.Error("the provider refreshed a session to another user; it is ended", r.identity(h.name())...)
 		return v.reject(ctx, h, used) // whose requests the pair would sign is no longer certain
 	}
 	saved, err := v.save(ctx, h, used, set, begun)
 	if err == nil || errors.Is(err, ErrAbsent) {
 		if err == nil {
 			v.observeRefresh("ok")
-			v.log.Debug("refreshed", "session", h.name().Digest(), "tenant", r.tenant)
+			v.happened(h.name(), HappenedRefresh, "")
+			v.log.Debug("refreshed", append(r.identity(h.name()), "age", begun.Sub(r.created).Round(time.Second))...)
 		}
 		return saved, err
 	}
 	// The provider has given the pair and the store would not take it. It is
 	// the only one there is: served from memory, saved as soon as possible.
 	v.observeRefresh("unsaved")
-	v.log.Warn("a new token could not be stored yet; keeping it in memory", "session", h.name().Digest(), "error", err)
+	v.happened(h.name(), HappenedUnsaved, err.Error())
+	v.log.Warn("a new token could not be stored yet; keeping it in memory", append(r.identity(h.name()), "error", err)...)
 	v.unsaved.put(unsavedPair{handle: h, used: []secret.String{used}, set: set, at: begun})
 	r.take(set, begun)
 	r.unsaved = true
@@ -264,6 +270,12 @@ func (v *Vault) reject(ctx context.Context, h handle, used secret.String) (*reco
 func (v *Vault) observeRefresh(result string) {
 	if observer := v.policy.Load().Observer; observer != nil {
 		observer.Refreshed(result)
+	}
+}
+
+func (v *Vault) observeWait(begun time.Time) {
+	if observer := v.policy.Load().Observer; observer != nil {
+		observer.Waited(v.now().Sub(begun))
 	}
 }
 

@@ -87,6 +87,11 @@ func (r *record) session(name Name) *Session {
 	}
 }
 
+// identity is what log lines say of a session, in this order everywhere.
+func (r *record) identity(name Name) []any {
+	return []any{"session", name.Digest(), "user", r.user, "tenant", r.tenant}
+}
+
 // Info is what operating may know of a session: everything but its tokens.
 type Info struct {
 	Name         Name

@@ -29,6 +29,8 @@ type Observer interface {
 	// Refreshed tells how a call of the Refresher went: ok, rejected, failed, or
 	// unsaved where the store did not take the result yet.
 	Refreshed(result string)
+	// Waited tells for how long a request waited for a refresh.
+	Waited(took time.Duration)
 	// SessionEnded tells of a session that ended other than by signing out.
 	SessionEnded(info Info)
 }
@@ -60,22 +62,23 @@ type VaultConfig struct {
 // Vault creates, opens, refreshes and ends sessions. It outlives
 // configurations: Adopt gives it the current one's policy.
 type Vault struct {
-	store   Store
-	now     func() time.Time
-	random  io.Reader
-	log     *slog.Logger
-	ring    atomic.Pointer[KeyRing]
-	jobRing atomic.Pointer[KeyRing] // nil: no jobs
-	policy  atomic.Pointer[Policy]
-	flights singleflight.Group // one refresh and one touch per session
-	pauses  pauses
-	unsaved unsaved
-	opened  opened
-	keeper  keeper
-	streams streams
-	renewed *recent.Map[Name, time.Time] // when a refusal was last taken for a reason to refresh
-	pending pending
-	holder  string // of leases
+	store     Store
+	now       func() time.Time
+	random    io.Reader
+	log       *slog.Logger
+	ring      atomic.Pointer[KeyRing]
+	jobRing   atomic.Pointer[KeyRing] // nil: no jobs
+	policy    atomic.Pointer[Policy]
+	flights   singleflight.Group // one refresh and one touch per session
+	pauses    pauses
+	unsaved   unsaved
+	opened    opened
+	histories histories
+	keeper    keeper
+	streams   streams
+	renewed   *recent.Map[Name, time.Time] // when a refusal was last taken for a reason to refresh
+	pending   pending
+	holder    string // of leases
 }
 
 // NewVault makes a vault. It needs a policy (Adopt) before its first session.
@@ -90,7 +93,7 @@ func NewVault(cfg VaultConfig) *Vault {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	v := &Vault{store: cfg.Store, now: cfg.Now, random: cfg.Random, log: cfg.Log, pauses: pauses{until: map[Name]pause{}},
-		opened: newOpened(), renewed: recent.New[Name, time.Time](maxRenewed)}
+		opened: newOpened(), histories: newHistories(), renewed: recent.New[Name, time.Time](maxRenewed)}
 	v.ring.Store(cfg.Ring)
 	v.keeper.wake = make(chan struct{}, 1)
 	var id [8]byte
@@ -157,6 +160,7 @@ func (v *Vault) Create(ctx context.Context, site string, client Client, set Set)
 		return Ticket{}, nil, storeError(err)
 	}
 	v.keep(h, r, now)
+	v.happened(h.name(), HappenedSignIn, "")
 	return ticket, r.session(h.name()), nil
 }
 
@@ -219,14 +223,30 @@ func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session,
 	}
 }
 
-// Revoke ends a session and leaves nothing of it, here and on every replica.
-// A session that is not there is no error.
+// Revoke ends a session that is signed out and leaves nothing of it, here and on
+// every replica. A session that is not there is no error.
 func (v *Vault) Revoke(ctx context.Context, ticket Ticket) error {
-	name := ticket.Name()
+	return v.remove(ctx, ticket.Name(), EndSignedOut)
+}
+
+// Retire is Revoke for a session whose browser has signed in anew.
+func (v *Vault) Retire(ctx context.Context, ticket Ticket) error {
+	return v.remove(ctx, ticket.Name(), EndReplaced)
+}
+
+// remove deletes a record. Whose it was is looked up first, for the log: where
+// that fails it is deleted all the same.
+func (v *Vault) remove(ctx context.Context, name Name, why EndReason) error {
+	r, site, _, lookedUp := v.loadMeta(ctx, name)
 	if err := v.store.Delete(ctx, name); err != nil {
 		return storeError(err) // it may live on, and needs all that is remembered
 	}
-	v.forget(name, EndRevoked)
+	if lookedUp != nil || r.ended != "" { // which was told already
+		v.forget(name, EndRevoked)
+		return nil
+	}
+	r.ended = why
+	v.ended(r.info(name, site))
 	return nil
 }
 
@@ -285,7 +305,7 @@ func (v *Vault) read(ctx context.Context, h handle) (*record, error) {
 	}
 	r, err := seal.open(stored.Sealed, name, h.site, h.ticket)
 	if err != nil {
-		v.log.Warn("session record does not open", "session", name.Digest())
+		v.log.Warn("session record does not open", "session", name.Digest(), "site", h.site)
 		return nil, ErrAbsent
 	}
 	return v.opened.put(name, seal.ring, stored, h.site, r), nil
@@ -356,10 +376,12 @@ func (v *Vault) conclude(ctx context.Context, h handle, reason EndReason, holds 
 
 // ended drops what is remembered of a session and tells that it is over.
 func (v *Vault) ended(info Info) {
-	v.forget(info.Name, info.Ended)
-	v.log.Info("session ended", "session", info.Name.Digest(), "reason", info.Ended, "user", info.User, "tenant", info.Tenant,
-		"age", v.now().Sub(info.Created).Round(time.Second))
-	if observer := v.policy.Load().Observer; observer != nil {
+	v.forget(info.Name, info.Ended.seen())
+	v.happened(info.Name, HappenedEnd, string(info.Ended))
+	now := v.now()
+	v.log.Info("session ended", "reason", info.Ended, "session", info.Name.Digest(), "user", info.User, "tenant", info.Tenant,
+		"age", now.Sub(info.Created).Round(time.Second), "idle", now.Sub(info.LastUsed).Round(time.Second))
+	if observer := v.policy.Load().Observer; observer != nil && info.Ended != EndSignedOut {
 		observer.SessionEnded(info)
 	}
 }

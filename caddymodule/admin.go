@@ -17,7 +17,7 @@ import (
 //
 //	GET    /osc_auth/status
 //	GET    /osc_auth/sessions[?user=|tenant=]
-//	GET    /osc_auth/sessions/<id>
+//	GET    /osc_auth/sessions/<id, or its beginning>
 //	GET    /osc_auth/streams[?user=|tenant=]
 //	DELETE /osc_auth/sessions/<id>
 //	DELETE /osc_auth/sessions?user=|tenant=|all=true
@@ -46,10 +46,10 @@ type adminSessionView struct {
 	Site         string           `json:"site"`
 	User         string           `json:"user,omitempty"`
 	Tenant       string           `json:"tenant,omitempty"`
-	Created      time.Time        `json:"created_at"`
-	LastUsed     time.Time        `json:"last_used_at"`
-	TokenExpires time.Time        `json:"token_expires_at"`
-	Expires      time.Time        `json:"session_expires_at"`
+	Created      time.Time        `json:"created_at,omitzero"`
+	LastUsed     time.Time        `json:"last_used_at,omitzero"`
+	TokenExpires time.Time        `json:"token_expires_at,omitzero"`
+	Expires      time.Time        `json:"session_expires_at,omitzero"`
 	Ended        tokens.EndReason `json:"ended,omitempty"`
 }
 
@@ -140,25 +140,14 @@ func adminSessions(w http.ResponseWriter, r *http.Request) error {
 
 func adminSession(w http.ResponseWriter, r *http.Request) error {
 	id := strings.TrimPrefix(r.URL.Path, "/osc_auth/sessions/")
-	if len(id) != len(tokens.Name{}.Digest()) {
-		return badRequest("not the id of a session")
-	}
-	chosen := func(info tokens.Info) bool { return info.Name.Digest() == id }
 	switch r.Method {
 	case http.MethodGet:
-		found := []adminSessionView{}
-		if err := visitSessions(r, chosen, func(_ *tokens.Vault, info tokens.Info) error {
-			found = append(found, viewOf(info))
-			return nil
-		}); err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no such session")}
-		}
-		return adminJSON(w, found[0])
+		return adminLife(w, r, id)
 	case http.MethodDelete:
-		return endSessions(w, r, chosen)
+		if len(id) != len(tokens.Name{}.Digest()) { // what ends something is named in full
+			return badRequest("not the id of a session")
+		}
+		return endSessions(w, r, func(info tokens.Info) bool { return info.Name.Digest() == id })
 	default:
 		return methodNotAllowed(r)
 	}

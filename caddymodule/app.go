@@ -77,6 +77,12 @@ type App struct {
 	// How long a session can live in all. Default: 7d.
 	SessionLifetime caddy.Duration `json:"session_lifetime,omitempty"`
 
+	// How many sign-ins one client may begin within a minute, like 60/m, or off. A
+	// client is an address, or of IPv6 a /64; those of private networks are not
+	// limited. Default: 60/m.
+	SignInLimit string `json:"signin_limit,omitempty"`
+
+	starts   *gate.StartLimit
 	provider *osc.Provider
 	services *osc.Services
 	callers  *osc.Callers
@@ -111,6 +117,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
+	if a.starts, err = startLimit(a.SignInLimit); err != nil {
+		return fmt.Errorf("signin_limit: %w", err)
+	}
 	if a.keys, err = configuredKeys("key", a.Keys); err != nil {
 		return err
 	}
@@ -126,7 +135,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
-	a.provider, err = osc.New(osc.Config{Issuer: a.Issuer, Log: a.log, Observe: observeProvider})
+	a.provider, err = osc.New(osc.Config{Issuer: a.Issuer, Log: a.log, Observe: observeProvider, Trace: traceProvider})
 	if err != nil {
 		return err
 	}
@@ -161,6 +170,7 @@ func (a *App) setDefaults() error {
 	setDefault(&a.TokenService, hosts.tokenService)
 	setDefault(&a.ClientName, defaultClientName)
 	setDefault(&a.IdleTimeout, caddy.Duration(defaultIdleTimeout))
+	setDefault(&a.SignInLimit, defaultSignInLimit)
 	setDefault(&a.SessionLifetime, caddy.Duration(defaultSessionLifetime))
 	if len(a.StoreRaw) == 0 {
 		a.StoreRaw = json.RawMessage(`{"backend":"file"}`)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -120,16 +121,17 @@ func enteredTenant(r *http.Request) (tenant string, signedIn bool) {
 
 var errNoTenant = errors.New("osc_tenant: name at least one workspace")
 
-// Refused makes {http.auth.osc.reason} the reason.
+// Refused makes {http.auth.osc.reason} the reason, and counts.
 func (o *observer) Refused(r *http.Request, reason pages.Reason) {
 	if v := visitorOf(r); v != nil {
 		v.reason = string(reason)
 	}
+	collectors.refusals.WithLabelValues(string(reason)).Inc()
 }
 
 // Request counts what came of a request.
 func (o *observer) Request(policy, outcome string) {
-	collectors.requests.WithLabelValues(policy, outcome).Inc()
+	countRequest(policy, outcome)
 }
 
 // SignIn counts a sign-in and tells of one that succeeded.
@@ -142,16 +144,23 @@ func (o *observer) SignIn(result string, session *tokens.Session) {
 
 // SignedOut counts and tells.
 func (o *observer) SignedOut(name tokens.Name) {
-	collectors.sessionEnds.WithLabelValues("signed_out").Inc()
+	collectors.sessionEnds.WithLabelValues(string(tokens.EndSignedOut)).Inc()
 	o.emit(eventSignedOut, map[string]any{"session": name.Digest()})
 }
 
 // Refreshed counts.
 func (o *observer) Refreshed(result string) { collectors.refreshes.WithLabelValues(result).Inc() }
 
-// SessionEnded counts and tells.
+// Waited counts.
+func (o *observer) Waited(took time.Duration) { collectors.refreshWaits.Observe(took.Seconds()) }
+
+// SessionEnded counts and tells, of what was lost: who signed in anew lost
+// nothing.
 func (o *observer) SessionEnded(info tokens.Info) {
 	collectors.sessionEnds.WithLabelValues(string(info.Ended)).Inc()
+	if info.Ended == tokens.EndReplaced {
+		return
+	}
 	o.emit(eventSessionLost, map[string]any{
 		"session": info.Name.Digest(), "user": info.User, "tenant": info.Tenant, "reason": string(info.Ended),
 	})

@@ -28,6 +28,7 @@ import (
 //	    job_key          <key...>
 //	    idle_timeout     <duration>
 //	    session_lifetime <duration>
+//	    signin_limit     <number>/m | off
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -94,9 +95,17 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return duration(d, &a.IdleTimeout)
 	case "session_lifetime":
 		return duration(d, &a.SessionLifetime)
+	case "signin_limit":
+		if err := scalar(d, &a.SignInLimit); err != nil {
+			return err
+		}
+		if _, err := startLimit(a.SignInLimit); err != nil {
+			return d.Errf("signin_limit: %v", err)
+		}
+		return nil
 	default:
 		return d.Errf("unknown option %q of osc_auth; expected environment, issuer, token_service, catalog, client_id, "+
-			"client_secret, client_name, store, key, job_key, idle_timeout or session_lifetime", word)
+			"client_secret, client_name, store, key, job_key, idle_timeout, session_lifetime or signin_limit", word)
 	}
 }
 

@@ -119,7 +119,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
 		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Callers: h.app.callers, Cookies: jar, Pages: pages.Branded(brand),
 		Hygiene:  hygiene,
-		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Log: log,
+		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Client: clientAddress, Starts: h.app.starts, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),
 		InPlace:            h.Inject == injectRequest,
 	})

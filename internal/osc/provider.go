@@ -37,6 +37,10 @@ type Config struct {
 	// Observe is told of every call: the status, 0 for no answer, and how long
 	// it took. It must return at once. Default: nobody is told.
 	Observe func(endpoint Endpoint, status int, took time.Duration)
+	// Trace is told of every call before it is made. It returns the context for
+	// the call and what to tell of its answer, nil for nothing. Default: nobody is
+	// told.
+	Trace func(ctx context.Context, endpoint Endpoint) (context.Context, func(status int))
 }
 
 // Provider is OSC's authorization server, seen by a client.
@@ -47,6 +51,7 @@ type Provider struct {
 	log    *slog.Logger
 	calls  *semaphore.Weighted
 	tell   func(Endpoint, int, time.Duration)
+	trace  func(context.Context, Endpoint) (context.Context, func(int))
 
 	discovering singleflight.Group
 	mu          sync.Mutex
@@ -71,8 +76,11 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.Observe == nil {
 		cfg.Observe = func(Endpoint, int, time.Duration) {}
 	}
+	if cfg.Trace == nil {
+		cfg.Trace = func(ctx context.Context, _ Endpoint) (context.Context, func(int)) { return ctx, nil }
+	}
 	return &Provider{
-		issuer: cfg.Issuer, now: cfg.Now, log: cfg.Log, calls: semaphore.NewWeighted(maxCalls), tell: cfg.Observe,
+		issuer: cfg.Issuer, now: cfg.Now, log: cfg.Log, calls: semaphore.NewWeighted(maxCalls), tell: cfg.Observe, trace: cfg.Trace,
 		http: &http.Client{Transport: cfg.Transport, CheckRedirect: refuseRedirects},
 	}, nil
 }
@@ -111,6 +119,11 @@ func (p *Provider) call(ctx context.Context, endpoint Endpoint, request *http.Re
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	status := 0
+	ctx, traced := p.trace(ctx, endpoint)
+	if traced != nil { // waiting for a turn is part of it
+		defer func() { traced(status) }()
+	}
 	if err := p.calls.Acquire(ctx, 1); err != nil {
 		return fail(err)
 	}
@@ -121,6 +134,7 @@ func (p *Provider) call(ctx context.Context, endpoint Endpoint, request *http.Re
 		p.tell(endpoint, 0, p.now().Sub(begun))
 		return fail(err)
 	}
+	status = answer.StatusCode
 	defer func() { _ = answer.Body.Close() }()
 	defer func() { p.tell(endpoint, answer.StatusCode, p.now().Sub(begun)) }()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))

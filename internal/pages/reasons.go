@@ -172,6 +172,15 @@ var unknown = entry{
 	retry:  true,
 }
 
+// Reasons returns all of them.
+func Reasons() []Reason {
+	reasons := make([]Reason, len(table))
+	for i := range table {
+		reasons[i] = table[i].reason
+	}
+	return reasons
+}
+
 // Status returns the HTTP status of a refusal for r.
 func (r Reason) Status() int { return r.entry().status }
 

@@ -12,13 +12,7 @@ import (
 )
 
 // allReasons returns all reasons in the order of the documentation.
-func allReasons() []Reason {
-	reasons := make([]Reason, len(table))
-	for i := range table {
-		reasons[i] = table[i].reason
-	}
-	return reasons
-}
+func allReasons() []Reason { return Reasons() }
 
 func TestEveryReasonHasItsStatusAndWords(t *testing.T) {
 	want := map[Reason]int{

@@ -52,6 +52,11 @@ func (r EndReason) seen() EndReason {
 	return r
 }
 
+// EndReasons returns all of them.
+func EndReasons() []EndReason {
+	return []EndReason{EndSignedOut, EndReplaced, EndExpired, EndRevoked, EndRejected}
+}
+
 // Ended is the error for a session that is over and known to be.
 type Ended struct{ Reason EndReason }
 

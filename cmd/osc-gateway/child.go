@@ -110,7 +110,7 @@ const jobsURL = "OSC_GATEWAY_JOBS_URL"
 // parameters in upper case.
 func withheld(name string) bool {
 	switch name = strings.ToUpper(name); name {
-	case "PORT", "OSC_ACCESS_TOKEN", "CONFIG_API_KEY", "OSC_CLIENT_SECRET", "CLIENT_SECRET", "OSC_GATEWAY_STORE", jobsURL:
+	case "PORT", "OSC_ACCESS_TOKEN", "CONFIG_API_KEY", "OSC_CLIENT_SECRET", "CLIENT_SECRET", "OSC_GATEWAY_STORE", storeAddress, jobsURL:
 		return true
 	}
 	for _, o := range options {

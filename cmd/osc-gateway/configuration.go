@@ -47,9 +47,13 @@ func configure(values given) (*configuration, error) {
 			return nil, err
 		}
 	}
+	admin, err := adminListen(values, address)
+	if err != nil {
+		return nil, err
+	}
 	c := new(configuration)
 	c.add("", "{")
-	c.add("", "\tadmin off")
+	c.add("admin", "\tadmin "+quote(admin))
 	c.add("", "\tpersist_config off")
 	c.add("", "\tgrace_period "+gracePeriod)
 	c.add("", "\tservers {")
@@ -68,13 +72,45 @@ func configure(values given) (*configuration, error) {
 	}
 	c.add("", "\t}\n}")
 	c.add("from", quote(address)+" {")
+	c.addElsewhere(values, endpointsOf(values))
 	c.add("to", "\tosc_proxy "+quoteAll(upstreams(values["to"]))+" {")
 	c.addSite(values)
 	c.add("", "\t}\n}")
+	c.addOtherSites(address)
+	if from := values["metrics-from"]; len(from) > 0 {
+		if err := c.addMetrics(from[0], address); err != nil {
+			return nil, err
+		}
+	}
 	if at := jobsAddress(values); at != "" {
 		c.add("jobs-from", "http://"+at+" {\n\tosc_jobs\n}")
 	}
 	return c, nil
+}
+
+// addMetrics adds a listener for the metrics alone.
+func (c *configuration) addMetrics(from, address string) error {
+	host, port, err := net.SplitHostPort(from)
+	if err != nil {
+		return fmt.Errorf("--metrics-from: expected an address like 127.0.0.1:9180, got %q", from)
+	}
+	if u, err := url.Parse(address); err == nil && u.Port() == port {
+		return errors.New("--metrics-from: this is where visitors come; metrics are not for them")
+	}
+	c.add("metrics-from", "http://:"+port+" {")
+	if host != "" {
+		c.add("metrics-from", "\tbind "+quote(host))
+	}
+	c.add("", "\tmetrics /metrics\n}")
+	return nil
+}
+
+// endpointsOf is the prefix of the gateway's own paths.
+func endpointsOf(values given) string {
+	if prefix := values["endpoints"]; len(prefix) > 0 {
+		return prefix[0]
+	}
+	return "/auth"
 }
 
 // jobsAddress is where handles of jobs are traded; "" where there are none.

@@ -76,6 +76,9 @@ var options = []option{
 	{"job-key", words, global, "Keys to keep sessions with jobs by (default: one is made and kept)", true},
 	{"idle-timeout", one, global, "Sessions last used within this stay signed in (default 12h)", false},
 	{"session-lifetime", one, global, "How long a session can live in all (default 7d)", false},
+	{"signin-limit", one, global, "How many sign-ins one client may begin within a minute, like 60/m, or off (default 60/m)", false},
+	{"admin", one, nowhere, "Where the admin API listens: a socket, an address of this machine, or off (default: a socket in Caddy's data directory)", false},
+	{"metrics-from", one, nowhere, "Where Prometheus asks for /metrics, like 127.0.0.1:9180 (default: nowhere but the admin API)", false},
 	{"trusted-proxies", words, nowhere, "Addresses of proxies whose X-Forwarded-* count, or private_ranges", false},
 }
 
@@ -148,11 +151,30 @@ func (o option) read(flags *pflag.FlagSet) ([]string, error) {
 		if len(values) == 0 {
 			values = []string{os.Getenv(o.variable())}
 		}
-		if o.name == "store" { // commas are between the hosts of its address
-			return strings.Fields(strings.Join(values, " ")), nil
+		if o.name == "store" {
+			return storeWords(values)
 		}
 		return splitWords(values), nil
 	}
+}
+
+// storeAddress is the variable a store's address with a password is handed on
+// in: the configuration, which the admin API shows, holds its name alone.
+const storeAddress = "OSC_GATEWAY_STORE_ADDRESS"
+
+// storeWords splits at spaces alone: commas separate the servers of a cluster.
+func storeWords(values []string) ([]string, error) {
+	words := strings.Fields(strings.Join(values, " "))
+	for i, word := range words {
+		if !strings.Contains(word, "@") {
+			continue
+		}
+		if err := os.Setenv(storeAddress, word); err != nil {
+			return nil, err
+		}
+		words[i] = "{env." + storeAddress + "}"
+	}
+	return words, nil
 }
 
 // readSecret gives a placeholder, never the secret: what a configuration says

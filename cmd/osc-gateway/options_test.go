@@ -18,6 +18,7 @@ var examples = map[string]string{
 	"environment": "stage", "issuer": "https://app.example.org", "token-service": "https://token.example.org",
 	"catalog": "https://catalog.example.org", "client-id": "osc_123", "client-secret": "hush", "client-name": "My app",
 	"store": "memory 7", "key": "not read here", "idle-timeout": "1h", "session-lifetime": "2d", "trusted-proxies": "private_ranges",
+	"signin-limit": "30/m", "admin": "localhost:2020", "metrics-from": "127.0.0.1:9180",
 }
 
 // read parses a command line without the environment of the machine.
@@ -109,11 +110,30 @@ func TestSecretsAreNoFlags(t *testing.T) {
 	}
 }
 
+func TestAStoresPasswordIsNotInTheConfiguration(t *testing.T) {
+	t.Setenv(storeAddress, "") // and as it was at the end
+	t.Setenv("OSC_GATEWAY_STORE", "redis rediss://user:hush@one:6379,two:6379")
+	values, err := read(t, "--to", ":3000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, values); strings.Contains(got, "hush") || !strings.Contains(got, `store "redis" "{env.`+storeAddress+`}"`) {
+		t.Error(got)
+	}
+	if got := os.Getenv(storeAddress); got != "rediss://user:hush@one:6379,two:6379" {
+		t.Errorf("the address is %q", got)
+	}
+	if got := appEnvironment(os.Environ(), "localhost:3000", ""); strings.Contains(strings.Join(got, " "), "hush") {
+		t.Error("the app's environment has it")
+	}
+}
+
 func TestAWrongOptionIsNamed(t *testing.T) {
 	for option, value := range map[string]string{
 		"same-site": "perhaps", "endpoints": "auth", "cookie": "a b", "token-header": "Cookie", "environment": "space", "idle-timeout": "soon",
 		"public-url": "http://app.example.com", "cross-origin": "*", "service": "x", "store": "floppy", "tenant": "ä",
 		"issuer": "http://app.example.com", "from": ":99999", "pages-color": "red", "pages-support": "javascript:alert(1)",
+		"signin-limit": "often", "admin": "0.0.0.0:2019", "metrics-from": "9180",
 	} {
 		values, err := read(t, "--to", ":3000", "--"+option, value)
 		if err != nil {

@@ -105,10 +105,6 @@ func serve(values given, greeting io.Writer) error {
 		return err
 	}
 	at := reachedAt(values, address)
-	endpoints := "/auth"
-	if prefix := values["endpoints"]; len(prefix) > 0 {
-		endpoints = prefix[0]
-	}
-	fmt.Fprintf(greeting, "osc-gateway: %s, redirect URI %s%s/callback\n", at, at, endpoints)
+	fmt.Fprintf(greeting, "osc-gateway: %s, redirect URI %s%s/callback\n", at, at, endpointsOf(values))
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -43,9 +42,7 @@ are one-way digests, the same that stand in the log: they open nothing.
 			for _, sub := range []*cobra.Command{list, revoke} {
 				sub.Flags().String("user", "", "Those of this user")
 				sub.Flags().String("tenant", "", "Those of this workspace")
-				sub.Flags().String("address", "", "The admin API's address (default: that of --config, else Caddy's)")
-				sub.Flags().StringP("config", "c", "", "The gateway's configuration, to find the admin API by")
-				sub.Flags().StringP("adapter", "a", "", "The configuration's adapter")
+				defineAdminFlags(sub.Flags())
 				cmd.AddCommand(sub)
 			}
 		},
@@ -141,23 +138,6 @@ func chosenSessions(flags caddycmd.Flags) url.Values {
 		}
 	}
 	return chosen
-}
-
-// callAdmin calls the admin API of the running gateway.
-func callAdmin(flags caddycmd.Flags, method, path string, query url.Values) ([]byte, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(flags.String("address"), nil, flags.String("config"), flags.String("adapter"))
-	if err != nil {
-		return nil, err
-	}
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
-	if err != nil {
-		return nil, fmt.Errorf("is the gateway running, with its admin API at %s? %w", address, err)
-	}
-	defer answer.Body.Close()
-	return io.ReadAll(io.LimitReader(answer.Body, 1<<30))
 }
 
 func orDash(s string) string {

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func TestOnlyNamedHostsAreServedWhereTheyAreKnown(t *testing.T) {
+	for from, want := range map[string][]string{
+		":8080":                        nil, // any host is
+		"app.example.com":              {`https:// {`, `http:// {`},
+		"https://app.example.com:8443": {`https://:8443 {`, `http:// {`},
+		"http://localhost:8080":        {`http://:8080 {`},
+		"127.0.0.1:8080":               {`http://:8080 {`},
+	} {
+		got := text(t, given{"to": {":3000"}, "from": {from}})
+		if strings.Count(got, "421") != len(want) {
+			t.Errorf("--from %s:\n%s", from, got)
+		}
+		for _, line := range want {
+			if !strings.Contains(got, "\n"+line+"\n\trespond ") {
+				t.Errorf("--from %s: %s is missing in\n%s", from, line, got)
+			}
+		}
+	}
+	got := text(t, given{"to": {":3000"}, "public-url": {"https://app.example.com", "https://app.example.org:8443"}, "endpoints": {"/signin"}})
+	for _, line := range []string{`not host "app.example.com" "app.example.org" localhost`, `not path "/signin/health"`, "respond @elsewhere"} {
+		if !strings.Contains(got, line) {
+			t.Errorf("%s is missing in\n%s", line, got)
+		}
+	}
+}
+
+func TestTheAdminAPIIsOnASocketOfItsOwn(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	seen := map[string]bool{}
+	for _, address := range []string{"http://:8080", "http://:8081", "http://localhost:8080", "app.example.com", "http://[::1]:8080"} {
+		got, err := adminListen(given{}, address)
+		path, isSocket := strings.CutPrefix(got, "unix/")
+		if err != nil || seen[got] || !isSocket || filepath.Dir(path) != filepath.Join(caddy.AppDataDir(), "osc_auth") {
+			t.Errorf("%s: %q, %v", address, got, err)
+		}
+		seen[got] = true
+	}
+	t.Setenv("XDG_DATA_HOME", "/"+strings.Repeat("deep/", 30))
+	if got, err := adminListen(given{}, "http://:8080"); err != nil || got != noAdmin {
+		t.Errorf("where no socket's path fits it is %q, %v", got, err)
+	}
+	for listen, fine := range map[string]bool{
+		"off": true, "localhost:2019": true, "127.0.0.1:2019": true, "[::1]:2019": true, "unix//run/a.sock": true,
+		":2019": false, "0.0.0.0:2019": false, "gateway:2019": false, "10.0.0.1:2019": false, "2019": false,
+	} {
+		if _, err := adminListen(given{"admin": {listen}}, "http://:8080"); (err == nil) != fine {
+			t.Errorf("--admin %s: %v", listen, err)
+		}
+	}
+}
+
+func TestMetricsAreNotWhereVisitorsCome(t *testing.T) {
+	if _, err := configure(given{"to": {":3000"}, "from": {":8080"}, "metrics-from": {"127.0.0.1:8080"}}); err == nil {
+		t.Error("they may be on the same port")
+	}
+	if got := text(t, given{"to": {":3000"}}); strings.Contains(got, "metrics") {
+		t.Error("they are somewhere by default")
+	}
+	if got := text(t, given{"to": {":3000"}, "metrics-from": {"127.0.0.1:9180"}}); !strings.Contains(got, "http://:9180 {\n\tbind \"127.0.0.1\"\n\tmetrics /metrics") {
+		t.Error(got)
+	}
+}

@@ -112,6 +112,14 @@ lint: ## Run golangci-lint and, when there is one, shellcheck
 	golangci-lint run
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; fi
 
+.PHONY: rules
+rules: ## Check the alerts and their cases with promtool (Debian: prometheus)
+	@command -v promtool >/dev/null || { \
+		echo "promtool is missing. It comes with Prometheus:"; \
+		echo "  sudo apt-get install prometheus"; echo "  brew install prometheus"; exit 1; }
+	promtool check rules deploy/prometheus/osc-gateway.rules.yml
+	promtool test rules deploy/prometheus/osc-gateway.rules.test.yml
+
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the code really calls
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) -tags $(TAGS) ./...

@@ -54,6 +54,9 @@ func configure(values given) (*configuration, error) {
 	c := new(configuration)
 	c.add("", "{")
 	c.add("admin", "\tadmin "+quote(admin))
+	if admin != noAdmin { // its loggers below go on; it itself warns of every socket
+		c.add("", "\tlog default {\n\t\texclude admin\n\t}\n\tlog admin {\n\t\tinclude admin.api\n\t}")
+	}
 	c.add("", "\tpersist_config off")
 	c.add("", "\tgrace_period "+gracePeriod)
 	c.add("", "\tservers {")

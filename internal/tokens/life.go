@@ -74,9 +74,12 @@ func (v *Vault) Life(ctx context.Context, name Name) (Life, error) {
 // addPlans adds what this process knows of a living session.
 func (v *Vault) addPlans(ctx context.Context, life *Life) {
 	name := life.Name
-	if h, due, ok := v.keeper.plan(name); ok {
-		life.NextRefresh = due
-		if r, err := v.load(ctx, h); err == nil {
+	if plan := v.keeper.plan(name); plan != nil {
+		life.NextRefresh = plan.due.time()
+		if used := plan.lastUsed.time(); used.After(life.LastUsed) { // and not written down yet
+			life.LastUsed = used
+		}
+		if r, err := v.load(ctx, plan.handle); err == nil {
 			life.Client = r.client.ID
 		}
 	}
@@ -102,15 +105,16 @@ func (v *Vault) loadMeta(ctx context.Context, name Name) (r *record, site string
 	return r, parts.site, stored.Generation, nil
 }
 
-// plan is what the keeper has in mind for a session.
-func (k *keeper) plan(name Name) (h handle, due time.Time, ok bool) {
+// plan is a copy of what the keeper has in mind for a session, nil for nothing.
+func (k *keeper) plan(name Name) *kept {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	entry := k.known[name]
 	if entry == nil {
-		return handle{}, time.Time{}, false
+		return nil
 	}
-	return entry.handle, entry.due.time(), true
+	plan := *entry
+	return &plan
 }
 
 // of is a session's pause after failures; zero where there is none.

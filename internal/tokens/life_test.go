@@ -53,6 +53,11 @@ func TestTheLifeOfASessionIsTold(t *testing.T) {
 			t.Errorf("at the beginning: %+v", life)
 		}
 		wantStory(t, life, "signed_in")
+		r.clock.Advance(time.Second)
+		r.fresh(t, ticket)
+		if life = r.life(t, name); !life.LastUsed.Equal(milli(r.clock.Now())) {
+			t.Errorf("it was used just now, and %v is told", life.LastUsed)
+		}
 
 		r.clock.Advance(time.Hour)
 		r.provider.fails(errWeather)

@@ -170,7 +170,7 @@ func TestHostsThatAreNotServedAreMisdirected(t *testing.T) {
 	for host, want := range map[string]int{
 		"app.example.com": http.StatusUnauthorized, "APP.example.com:443": http.StatusUnauthorized, "localhost:1": http.StatusUnauthorized, "127.0.0.1": http.StatusUnauthorized,
 		"10.1.2.3:8080": http.StatusUnauthorized, "[::1]:80": http.StatusUnauthorized,
-		"other.example.com": http.StatusMisdirectedRequest, "app.example.com.evil.example": http.StatusMisdirectedRequest, "1.2.3.4.evil.example": http.StatusMisdirectedRequest,
+		"other.example.com": http.StatusMisdirectedRequest, "app.example.com.evil.example": http.StatusMisdirectedRequest, "1.2.3.4.evil.example": http.StatusMisdirectedRequest, "evil.1.2.3.4": http.StatusMisdirectedRequest,
 	} {
 		if got := askAs(t, w.gateway.address, host, "/studio"); got.Status != want {
 			t.Errorf("%s: %d, want %d", host, got.Status, want)

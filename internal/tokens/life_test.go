@@ -132,6 +132,22 @@ func TestOfASessionThatIsSignedOutTheHistoryIsLeft(t *testing.T) {
 	}
 }
 
+func TestASessionEndsOnceAndForOneReason(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ticket := r.signIn(t, grant(1))
+		if err := r.End(t.Context(), ticket.Name(), tokens.EndRevoked); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Revoke(t.Context(), ticket); err != nil {
+			t.Fatal(err)
+		}
+		wantStory(t, r.life(t, ticket.Name()), "signed_in, ended session_revoked")
+		if log := r.log.String(); strings.Count(log, "session ended") != 1 {
+			t.Errorf("the log tells it again:\n%s", log)
+		}
+	})
+}
+
 func TestSessionsAreFoundByTheBeginningOfTheirDigest(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		gone, there := r.signIn(t, grant(1)), r.signIn(t, grant(1))

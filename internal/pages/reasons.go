@@ -148,7 +148,7 @@ var table = []entry{
 	{
 		reason: RateLimited, status: http.StatusTooManyRequests,
 		title: "A moment's patience, please",
-		text:  "Many sign-ins were started from your network just now. This page goes on by itself.",
+		text:  "Many sign-ins were started from your network just now. There is nothing wrong with yours.",
 		retry: true,
 	},
 	{

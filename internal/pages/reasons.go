@@ -147,7 +147,7 @@ var table = []entry{
 	},
 	{
 		reason: RateLimited, status: http.StatusTooManyRequests,
-		title: "A moment's patience, please",
+		title: "A little patience, please",
 		text:  "Many sign-ins were started from your network just now. There is nothing wrong with yours.",
 		retry: true,
 	},

@@ -84,16 +84,20 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
+func allCollectors() []prometheus.Collector {
+	return append([]prometheus.Collector{
+		collectors.requests, collectors.refusals, collectors.signIns, collectors.sessionEnds, collectors.refreshes,
+		collectors.refreshWaits, collectors.providerCalls, collectors.storeCalls, collectors.storeErrors, buildInfo(),
+	}, figures...)
+}
+
 // registerMetrics makes the collectors visible under a configuration.
 func registerMetrics(ctx caddy.Context) error {
 	registry := ctx.GetMetricsRegistry()
 	if registry == nil {
 		return nil
 	}
-	for _, collector := range append([]prometheus.Collector{
-		collectors.requests, collectors.refusals, collectors.signIns, collectors.sessionEnds, collectors.refreshes,
-		collectors.refreshWaits, collectors.providerCalls, collectors.storeCalls, collectors.storeErrors, buildInfo(),
-	}, figures...) {
+	for _, collector := range allCollectors() {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(collector); err != nil && !errors.As(err, &already) {
 			return err

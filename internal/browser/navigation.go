@@ -31,6 +31,22 @@ func MayStartSignIn(r *http.Request) bool {
 		onlySays(r.Header["Sec-Fetch-Dest"], "document")
 }
 
+// IsForPrograms reports whether a path, as the browser sent it, is one that
+// programs ask for by its well-known name: a sign-in page in its place is taken
+// for what it should be. Robots index it, and a browser installs no app and no
+// service worker: scripts of workers may not be redirected at all.
+//
+// Most browsers say what such a load is for, wherever the file lies. This is for
+// the clients that do not, and for a name typed into the address bar.
+func IsForPrograms(path string) bool {
+	switch path {
+	case "/manifest.webmanifest", "/manifest.json", "/site.webmanifest", "/sw.js", "/service-worker.js", "/favicon.ico", "/robots.txt":
+		return true
+	}
+	return strings.HasPrefix(path, "/.well-known/") ||
+		strings.HasPrefix(path, "/apple-touch-icon") && strings.HasSuffix(path, ".png") && strings.Count(path, "/") == 1
+}
+
 // hasFetchMetadata reports whether the browser said what the load is for.
 func hasFetchMetadata(r *http.Request) bool {
 	return len(r.Header["Sec-Fetch-Mode"]) > 0 || len(r.Header["Sec-Fetch-Dest"]) > 0

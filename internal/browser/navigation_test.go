@@ -83,3 +83,17 @@ func FuzzIsNavigation(f *testing.F) {
 		}
 	})
 }
+
+func TestWellKnownNamesAreForPrograms(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/manifest.webmanifest": true, "/manifest.json": true, "/site.webmanifest": true, "/sw.js": true, "/service-worker.js": true,
+		"/favicon.ico": true, "/robots.txt": true, "/apple-touch-icon.png": true, "/apple-touch-icon-180x180-precomposed.png": true,
+		"/.well-known/security.txt": true, "/.well-known/": true,
+		"/": false, "/.well-known": false, "/.well-knowns/a": false, "/files/robots.txt": false, "/Robots.txt": false,
+		"/apple-touch-icon": false, "/apple-touch-icons/a.png": false, "/sw.js/": false, "/app/manifest.json": false,
+	} {
+		if got := IsForPrograms(path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}

@@ -165,19 +165,25 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		refused = g.equip(r.Context(), p)
 	}
 	if refused != nil {
-		refused.program = route.Mode == API || p.isCaller
+		refused.program = route.Mode == API || p.isCaller || g.isForPrograms(sent)
 	}
 	g.cfg.Observer.Request(route.Mode.String(), outcome(route, refused))
 	switch {
 	case refused != nil && refused.challenge && route.Mode == Optional:
 		return g.pass(w, r, next, route, nil)
 	case refused != nil && refused.challenge:
-		return g.challenge(w, sent, route, *refused)
+		return g.challenge(w, sent, *refused)
 	case refused != nil:
 		return g.refuse(w, sent, *refused)
 	}
 	g.cfg.Observer.Entered(r, p.Session)
 	return g.pass(w, r, next, route, p)
+}
+
+// isForPrograms tells whether only programs ask for a path.
+func (g *Gate) isForPrograms(r *http.Request) bool {
+	_, original := g.cfg.Original(r)
+	return browser.IsForPrograms(original.Path)
 }
 
 // What can come of a request.

@@ -24,7 +24,7 @@ type refusal struct {
 	clear      bool
 	retryAfter time.Duration
 	session    *tokens.Session // whose request it was, if anybody's
-	program    bool            // the route is for programs: JSON, whoever asks
+	program    bool            // route or path is for programs: JSON, whoever asks
 	hint       string          // for the operator
 	cause      error           // for the log
 }
@@ -44,8 +44,8 @@ func (why *refusal) view() pages.View {
 
 // challenge answers somebody who is signed out: people are sent to sign in,
 // programs are told to.
-func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, why refusal) error {
-	if route.Mode == API || !browser.IsNavigation(r) {
+func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, why refusal) error {
+	if why.program || !browser.IsNavigation(r) {
 		// No cookie is touched here: the answer to an old request must not take
 		// away what a sign-in in another tab has set meanwhile.
 		return g.refuse(w, r, why)

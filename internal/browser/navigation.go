@@ -31,6 +31,23 @@ func MayStartSignIn(r *http.Request) bool {
 		onlySays(r.Header["Sec-Fetch-Dest"], "document")
 }
 
+// IsDocumentLoad reports whether r is a browser loading a page into a tab, and
+// certainly so: scripts will run in what it is answered. Programs that imitate
+// Fetch Metadata do not go as far as Upgrade-Insecure-Requests, which all
+// browsers send with every navigation (W3C Upgrade Insecure Requests §3.2.1).
+func IsDocumentLoad(r *http.Request) bool {
+	return r.Method == http.MethodGet && IsNavigation(r) && showsDocument(r)
+}
+
+// showsDocument reports whether the browser says that it is going to show the
+// answer in a tab.
+func showsDocument(r *http.Request) bool {
+	mode, modes := single(r.Header["Sec-Fetch-Mode"])
+	dest, dests := single(r.Header["Sec-Fetch-Dest"])
+	upgrade, upgrades := single(r.Header["Upgrade-Insecure-Requests"])
+	return modes == 1 && mode == "navigate" && dests == 1 && dest == "document" && upgrades == 1 && upgrade == "1"
+}
+
 // IsForPrograms reports whether a path, as the browser sent it, is one that
 // programs ask for by its well-known name: a sign-in page in its place is taken
 // for what it should be. Robots index it, and a browser installs no app and no

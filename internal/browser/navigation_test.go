@@ -97,3 +97,27 @@ func TestWellKnownNamesAreForPrograms(t *testing.T) {
 		}
 	}
 }
+
+func TestADocumentLoadIsCertain(t *testing.T) {
+	const mode, dest, upgrade = "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Upgrade-Insecure-Requests"
+	for name, tt := range map[string]struct {
+		r    *http.Request
+		want bool
+	}{
+		"a browser":                  {request("GET", mode, "navigate", dest, "document", upgrade, "1"), true},
+		"a program that imitates it": {request("GET", mode, "navigate", dest, "document"), false},
+		"an old browser":             {request("GET", "Accept", "text/html", upgrade, "1"), false},
+		"no destination":             {request("GET", mode, "navigate", upgrade, "1"), false},
+		"a frame":                    {request("GET", mode, "navigate", dest, "iframe", upgrade, "1"), false},
+		"HEAD":                       {request("HEAD", mode, "navigate", dest, "document", upgrade, "1"), false},
+		"a form":                     {request("POST", mode, "navigate", dest, "document", upgrade, "1"), false},
+		"a prefetch":                 {request("GET", mode, "navigate", dest, "document", upgrade, "1", "Sec-Purpose", "prefetch"), false},
+		"a script":                   {request("GET", mode, "navigate", dest, "document", upgrade, "1", "X-Requested-With", "XMLHttpRequest"), false},
+		"another value":              {request("GET", mode, "navigate", dest, "document", upgrade, "0"), false},
+		"said twice":                 {request("GET", mode, "navigate", dest, "document", upgrade, "1", upgrade, "1"), false},
+	} {
+		if got := IsDocumentLoad(tt.r); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -39,15 +39,19 @@ type Flow struct {
 
 // SetFlow gives the browser a flow under its state, and takes away what it
 // then has too much of, the oldest first. A return path too long for a cookie
-// is given up for the start page.
+// is given up for the start page, its fragment before that.
 func (j *Jar) SetFlow(h http.Header, r *http.Request, site Site, state string, flow Flow) error {
 	name := j.flowName(state, site)
-	encoded, err := j.encodeFlow(name, site, flow)
-	if err != nil {
-		flow.ReturnTo = "/"
-		if encoded, err = j.encodeFlow(name, site, flow); err != nil {
-			return err
+	path, _, _ := strings.Cut(flow.ReturnTo, "#")
+	var encoded string
+	var err error
+	for _, flow.ReturnTo = range []string{flow.ReturnTo, path, "/"} {
+		if encoded, err = j.encodeFlow(name, site, flow); err == nil {
+			break
 		}
+	}
+	if err != nil {
+		return err
 	}
 	j.dropOldest(h, r, site, len(name)+len(encoded))
 	set(h, j.base(j.cfg.flowPrefix()+flowSuffix(state), site, http.SameSiteLaxMode), encoded, j.cfg.FlowAge)

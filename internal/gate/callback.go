@@ -52,7 +52,7 @@ func (g *Gate) callback(w http.ResponseWriter, r *http.Request) error {
 	case !g.cfg.Provider.CheckIssuer(r.Context(), query.issuers): // another provider's answer (RFC 9207)
 		return g.refuse(w, r, refusal{reason: pages.StateMismatch})
 	case query.isError:
-		desk.jar.ClearFlow(w.Header(), site, query.state)
+		g.clearFlow(w, r, desk, site, query.state)
 		return g.refuse(w, r, refusal{reason: errorReason(query.failed)})
 	}
 	return g.finish(w, r, finishing{desk: desk, site: site, flow: flow, deriver: deriver, query: query})
@@ -166,10 +166,10 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request, f finishing) error
 		if g.cfg.Clients.Forget(r.Context(), f.flow.RedirectURI, client.ID) {
 			return g.startOver(w, r, f, why)
 		}
-		f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+		g.clearFlow(w, r, f.desk, f.site, f.query.state)
 		return g.refuse(w, r, why)
 	case err != nil:
-		f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+		g.clearFlow(w, r, f.desk, f.site, f.query.state)
 		return g.refuse(w, r, exchangeRefusal(err))
 	}
 	return g.welcome(w, r, f, signedIn)
@@ -181,11 +181,11 @@ const clientHint = "The provider does not accept the client: check client_id and
 // startOver begins a new attempt in place of one that can't be finished,
 // unless that was the second already.
 func (g *Gate) startOver(w http.ResponseWriter, r *http.Request, f finishing, why refusal) error {
-	f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+	g.clearFlow(w, r, f.desk, f.site, f.query.state)
 	if f.flow.Again {
 		return g.refuse(w, r, why)
 	}
-	return g.startSignIn(w, r, signInStart{returnTo: f.flow.ReturnTo, again: true})
+	return g.startSignIn(w, r, signInStart{returnTo: g.returnURL(r, f), again: true})
 }
 
 // exchange turns the code into a stored session. The session is there before
@@ -225,7 +225,7 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, f finishing, s *s
 			g.cfg.Log.Warn("the browser's earlier session was not ended", "session", old.Name().Digest(), "error", err)
 		}
 	}
-	f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+	g.clearFlow(w, r, f.desk, f.site, f.query.state)
 	age := s.session.Expires.Sub(g.cfg.Now())
 	if err := f.desk.jar.SetSession(w.Header(), f.site, s.ticket, age); err != nil {
 		return err
@@ -234,9 +234,9 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, f finishing, s *s
 		return err
 	}
 	if f.desk.jar.NeedsContinuePage() {
-		g.cfg.Pages.Continue(w, g.returnURL(f.flow))
+		g.cfg.Pages.Continue(w, g.returnURL(r, f))
 		return nil
 	}
-	redirect(w, g.returnURL(f.flow), http.StatusFound)
+	redirect(w, g.returnURL(r, f), http.StatusFound)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/Eyevinn/osc-gateway/internal/browser"
 	"github.com/Eyevinn/osc-gateway/internal/cookies"
@@ -49,7 +50,9 @@ type signInStart struct {
 }
 
 // startSignIn sends the browser to the provider. Everything the callback needs
-// to know goes along in a sealed cookie; the server keeps nothing.
+// to know goes along in a sealed cookie; the server keeps nothing. Only the
+// fragment of the page that was asked for is known to the browser alone, so a
+// browser that certainly runs scripts is sent by a page that keeps it.
 func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInStart) error {
 	site, desk, refused := g.at(r)
 	if refused != nil {
@@ -83,10 +86,16 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	if err := desk.jar.SetFlow(w.Header(), r, site, state, flow); err != nil {
 		return fmt.Errorf("sealing a sign-in: %w", err)
 	}
-	redirect(w, g.cfg.Provider.AuthorizeURL(r.Context(), osc.Authorization{
+	provider := g.cfg.Provider.AuthorizeURL(r.Context(), osc.Authorization{
 		ClientID: client.ID, RedirectURI: redirectURI, State: state,
 		Challenge: pkce.Challenge(deriver.Verifier(flow.ID, client.ID)), ChallengeMethod: pkce.Method,
-	}), http.StatusFound)
+	})
+	if !start.challenged || !browser.IsDocumentLoad(r) {
+		redirect(w, provider, http.StatusFound)
+		return nil
+	}
+	cookie := desk.jar.FragmentCookie(site, state, g.path(pathCallback))
+	g.cfg.Pages.Leave(w, pages.Leaving{URL: provider, Cookie: cookie.Name, Attributes: cookie.Attributes, Limit: cookies.MaxFragment})
 	return nil
 }
 
@@ -121,9 +130,24 @@ func flowState(deriver pkce.Deriver, flow cookies.Flow) string {
 }
 
 // returnURL is the place a sign-in ends at, checked once more: what a cookie
-// says was right when it was sealed, under the configuration of then.
-func (g *Gate) returnURL(flow cookies.Flow) string {
-	return browser.ReturnPath(flow.ReturnTo, g.cfg.Endpoints)
+// says was right when it was sealed, under the configuration of then. The
+// fragment the browser has kept goes with it.
+func (g *Gate) returnURL(r *http.Request, f finishing) string {
+	back := browser.ReturnPath(f.flow.ReturnTo, g.cfg.Endpoints)
+	raw, _ := f.desk.jar.Fragment(r, f.site, f.query.state)
+	if fragment := browser.Fragment(raw); fragment != "" {
+		back, _, _ = strings.Cut(back, "#")
+		back += fragment
+	}
+	return back
+}
+
+// clearFlow takes a flow away from the browser, with what came with it.
+func (g *Gate) clearFlow(w http.ResponseWriter, r *http.Request, desk *desk, site cookies.Site, state string) {
+	desk.jar.ClearFlow(w.Header(), site, state)
+	if _, sent := desk.jar.Fragment(r, site, state); sent {
+		desk.jar.ClearFragment(w.Header(), site, state, g.path(pathCallback))
+	}
 }
 
 // providerRefusal is what a failed call to the provider, or to the store its

@@ -53,6 +53,7 @@ type Pages struct {
 	signedOut frame
 	confirm   frame
 	resume    frame
+	leave     frame
 }
 
 // New returns the pages of the app of that name; "" names none.
@@ -63,6 +64,7 @@ func New(appName string) *Pages {
 		signedOut: newFrame(appName, "You are signed out", "This site has forgotten your session."),
 		confirm:   newFrame(appName, "Sign out?", "You will be signed out of this site in this browser."),
 		resume:    newFrame(appName, "You are signed in", "Taking you back to where you were going."),
+		leave:     newFrame(appName, "Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
 	}
 	for _, e := range table {
 		p.refusals[e.reason] = newFrame(appName, e.title, e.text)
@@ -121,9 +123,14 @@ const (
 // send writes an answer that no cache keeps, no page frames and no browser
 // reads as another type.
 func send(w http.ResponseWriter, status int, contentType string, body []byte) {
+	sendUnder(w, contentSecurityPolicy, status, contentType, body)
+}
+
+// sendUnder is send with a policy of the page's own.
+func sendUnder(w http.ResponseWriter, policy string, status int, contentType string, body []byte) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", contentSecurityPolicy)
+	h.Set("Content-Security-Policy", policy)
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Referrer-Policy", "no-referrer")

@@ -70,7 +70,9 @@ func TestThePageBeforeASignInIsOneStepBack(t *testing.T) {
 	b.open(w.gateway.URL + "/assets/start")
 	b.see("#uri")
 	b.open(w.gateway.URL + "/studio#part")
-	eventually(t, "the page is there", func() bool { return b.address() == w.gateway.URL+"/studio#part" && strings.Contains(b.text(), "arrived") })
+	eventually(t, "the page is there", func() bool {
+		return b.address() == w.gateway.URL+"/studio#part" && strings.Contains(b.text(), "arrived")
+	})
 	b.act("going back", chromedp.Func(back))
 	eventually(t, "back leads to the page before", func() bool { return strings.HasSuffix(b.address(), "/assets/start") })
 	if n := w.osc.Counters().Authorizations; n != 1 {

@@ -48,6 +48,16 @@ func showsDocument(r *http.Request) bool {
 	return modes == 1 && mode == "navigate" && dests == 1 && dest == "document" && upgrades == 1 && upgrade == "1"
 }
 
+// IsByHand reports whether a person led the browser to r, from the site itself or
+// the address bar (W3C Fetch Metadata §2.4). A redirect keeps that a person
+// pressed something, be it on the provider's page; but the way through there makes
+// the request cross-site.
+func IsByHand(r *http.Request) bool {
+	user, _ := single(r.Header["Sec-Fetch-User"])
+	site, _ := single(r.Header["Sec-Fetch-Site"])
+	return user == "?1" && isOwnSite(site)
+}
+
 // IsForPrograms reports whether a path, as the browser sent it, is one that
 // programs ask for by its well-known name: a sign-in page in its place is taken
 // for what it should be. Robots index it, and a browser installs no app and no

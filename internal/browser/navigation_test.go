@@ -121,3 +121,23 @@ func TestADocumentLoadIsCertain(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsDoneByHand(t *testing.T) {
+	const user, site = "Sec-Fetch-User", "Sec-Fetch-Site"
+	for name, tt := range map[string]struct {
+		r    *http.Request
+		want bool
+	}{
+		"a link of the site":               {request("GET", user, "?1", site, "same-origin"), true},
+		"the address bar":                  {request("GET", user, "?1", site, "none"), true},
+		"a redirect out of the provider":   {request("GET", user, "?1", site, "cross-site"), false},
+		"a script of the site":             {request("GET", site, "same-origin"), false},
+		"a program":                        {request("GET"), false},
+		"another value":                    {request("GET", user, "?0", site, "none"), false},
+		"a person, and nobody knows where": {request("GET", user, "?1"), false},
+	} {
+		if got := IsByHand(tt.r); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

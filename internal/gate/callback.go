@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/browser"
@@ -17,7 +16,6 @@ import (
 
 const (
 	maxCallbackQuery = 8 << 10
-	stateLength      = 43 // of pkce.Deriver.State
 
 	// signInTimeout bounds the exchange of a code with everything around it.
 	signInTimeout = 30 * time.Second
@@ -76,15 +74,6 @@ func parseCallback(raw string) (callbackQuery, bool) {
 	return query, okState && okCode && okError && query.state != "" && (query.code != "" || query.isError)
 }
 
-// isState tells whether a value could be a state of ours.
-func isState(state string) bool {
-	state = strings.TrimSuffix(state, againMark)
-	if len(state) != stateLength {
-		return false
-	}
-	return strings.Trim(state, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
-}
-
 // flow returns the flow of a state, if this browser began it and may still
 // finish it.
 func (d *desk) flow(r *http.Request, site cookies.Site, state string) (cookies.Flow, pkce.Deriver, bool) {
@@ -112,12 +101,11 @@ func (g *Gate) strayCallback(w http.ResponseWriter, r *http.Request, desk *desk,
 			return g.refuse(w, r, *why)
 		}
 		if err == nil {
-			redirect(w, "/", http.StatusFound)
-			return nil
+			return g.homeAfterStray(w, r, desk, site, query.state)
 		}
 	}
-	if strings.HasSuffix(query.state, againMark) {
-		return g.refuse(w, r, refusal{reason: pages.FlowExpired})
+	if isAgain(query.state) {
+		return g.refuse(w, r, refusal{reason: pages.FlowExpired, diagnosis: diagnoseLostFlow(r, desk, site, query.state)})
 	}
 	return g.startSignIn(w, r, signInStart{returnTo: "/", again: true})
 }
@@ -230,7 +218,9 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, f finishing, s *s
 	if err := f.desk.jar.SetSession(w.Header(), f.site, s.ticket, age); err != nil {
 		return err
 	}
-	if err := f.desk.jar.SetRounds(w.Header(), f.site, f.desk.jar.Rounds(r, f.site)+1); err != nil {
+	rounds := f.desk.jar.Rounds(r, f.site)
+	rounds.Finished, rounds.Last = rounds.Finished+1, g.cfg.Now()
+	if err := f.desk.jar.SetRounds(w.Header(), f.site, rounds); err != nil {
 		return err
 	}
 	if f.desk.jar.NeedsContinuePage() {

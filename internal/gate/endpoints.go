@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/browser"
+	"github.com/Eyevinn/osc-gateway/internal/cookies"
 	"github.com/Eyevinn/osc-gateway/internal/pages"
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
@@ -99,7 +100,7 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 		g.cfg.Observer.SignedOut(ticket.Name())
 	}
 	desk.jar.ClearSession(w.Header(), site)
-	if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
+	if err := desk.jar.SetRounds(w.Header(), site, cookies.Rounds{}); err != nil {
 		return err
 	}
 	// "cookies" here would clear those of the whole registrable domain, OSC's

@@ -195,6 +195,13 @@ func (v *vault) end(name tokens.Name, reason tokens.EndReason) {
 	v.sessions[name].ended = reason
 }
 
+// forget loses a session, as a store does that is not shared.
+func (v *vault) forget(name tokens.Name) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.sessions, name)
+}
+
 // names are those of all sessions there are.
 func (v *vault) names() (names []tokens.Name) {
 	v.mu.Lock()

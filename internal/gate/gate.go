@@ -77,7 +77,7 @@ type Observer interface {
 // rewrote it.
 type Original func(r *http.Request) (requestURI string, u *url.URL)
 
-// Config is what a Gate is made of. Everything is required but the last four.
+// Config is what a Gate is made of. Everything is required but what has a default.
 type Config struct {
 	Endpoints string // the prefix of the gateway's own paths, like /auth
 	Routes    Routes
@@ -104,10 +104,13 @@ type Config struct {
 	// Trusted tells whether the peer is a proxy that may say where a request
 	// comes from. Default: nobody is.
 	Trusted  func(*http.Request) bool
-	Original Original         // default: the request's own
-	Now      func() time.Time // default time.Now
-	Random   io.Reader        // default crypto/rand
-	Log      *slog.Logger     // default: nowhere
+	Original Original // default: the request's own
+	// Asked tells how and on which host browsers asked for a request, as far as that
+	// is known, "" where it is not. Default: nothing is.
+	Asked  func(*http.Request) (scheme, host string)
+	Now    func() time.Time // default time.Now
+	Random io.Reader        // default crypto/rand
+	Log    *slog.Logger     // default: nowhere
 }
 
 // Gate stands in front of one site.
@@ -123,6 +126,9 @@ type Gate struct {
 func New(cfg Config) *Gate {
 	if cfg.Original == nil {
 		cfg.Original = func(r *http.Request) (string, *url.URL) { return r.RequestURI, r.URL }
+	}
+	if cfg.Asked == nil {
+		cfg.Asked = func(*http.Request) (scheme, host string) { return "", "" }
 	}
 	if cfg.Trusted == nil {
 		cfg.Trusted = func(*http.Request) bool { return false }
@@ -253,8 +259,9 @@ func (g *Gate) admitSession(w http.ResponseWriter, r *http.Request, p *passenger
 	if err != nil {
 		return sessionRefusal(err)
 	}
-	if desk.jar.Rounds(r, site) > 0 { // the session came back: that was no round
-		if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
+	if rounds := desk.jar.Rounds(r, site); rounds.Finished > 0 { // the session came back: that was no round
+		rounds.Finished = 0
+		if err := desk.jar.SetRounds(w.Header(), site, rounds); err != nil {
 			return &refusal{reason: pages.StoreUnavailable, cause: err}
 		}
 	}

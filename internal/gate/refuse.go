@@ -25,6 +25,7 @@ type refusal struct {
 	retryAfter time.Duration
 	session    *tokens.Session // whose request it was, if anybody's
 	program    bool            // route or path is for programs: JSON, whoever asks
+	diagnosis  pages.Diagnosis // what is wrong, where that could be found out
 	hint       string          // for the operator
 	cause      error           // for the log
 }
@@ -35,7 +36,7 @@ const retryDefault = 5 * time.Second
 
 // view is what people and programs are told of a refusal, wherever it happens.
 func (why *refusal) view() pages.View {
-	view := pages.View{Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Hint: why.hint}
+	view := pages.View{Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Diagnosis: why.diagnosis, Hint: why.hint}
 	if view.RetryAfter == 0 && why.reason.Status() == http.StatusServiceUnavailable {
 		view.RetryAfter = retryDefault
 	}
@@ -52,7 +53,7 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, why refusal) er
 	}
 	g.cfg.Observer.Refused(r, why.reason)
 	requestURI, _ := g.cfg.Original(r)
-	return g.startSignIn(w, r, signInStart{returnTo: requestURI, challenged: true, clearSession: why.clear})
+	return g.startSignIn(w, r, signInStart{returnTo: requestURI, because: why.reason, clearSession: why.clear})
 }
 
 // refuse answers with a page or a problem document and writes the log line.
@@ -114,6 +115,9 @@ func (g *Gate) log(r *http.Request, why refusal, reference string) {
 	}
 	if why.session != nil {
 		attrs = append(attrs, slog.String("session", why.session.Name.Digest()), slog.String("tenant", why.session.Tenant))
+	}
+	if why.diagnosis != "" {
+		attrs = append(attrs, slog.String("diagnosis", string(why.diagnosis)))
 	}
 	if why.hint != "" {
 		attrs = append(attrs, slog.String("hint", why.hint))

@@ -36,6 +36,9 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
 	if !browser.MayStartSignIn(r) { // an image or a frame must not start, or clobber, a sign-in
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusForbidden})
 	}
+	if stopped, err := g.countAsked(w, r); stopped || err != nil {
+		return err
+	}
 	_, original := g.cfg.Original(r)
 	returnTo, _, _ := single(original.Query(), paramReturnTo) // two of them are none
 	return g.startSignIn(w, r, signInStart{returnTo: returnTo})
@@ -44,8 +47,8 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
 // signInStart says how a sign-in begins.
 type signInStart struct {
 	returnTo     string
-	again        bool // because an earlier attempt failed
-	challenged   bool // because a page asked for it, not the visitor
+	again        bool         // because an earlier attempt failed
+	because      pages.Reason // a page asked for it, not the visitor
 	clearSession bool
 }
 
@@ -58,8 +61,8 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	if refused != nil {
 		return g.refuse(w, r, *refused)
 	}
-	if start.challenged && desk.jar.Rounds(r, site) >= maxRounds {
-		return g.stopLoop(w, r, desk, site)
+	if rounds := desk.jar.Rounds(r, site); start.because != "" && rounds.Finished >= maxRounds {
+		return g.stopLoop(w, r, desk, site, g.diagnose(r, desk, site, rounds, start.because))
 	}
 	redirectURI := site.Origin + g.path(pathCallback)
 	client, err := g.cfg.Clients.For(r.Context(), redirectURI)
@@ -74,6 +77,7 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 		ID: make([]byte, cookies.FlowIDSize), RedirectURI: redirectURI, ClientID: client.ID, Started: g.cfg.Now(),
 		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again,
 	}
+	flow.OtherHost, flow.OtherScheme = g.elsewhere(r, site)
 	if _, err := io.ReadFull(g.cfg.Random, flow.ID); err != nil {
 		return fmt.Errorf("drawing a flow's id: %w", err)
 	}
@@ -90,43 +94,13 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 		ClientID: client.ID, RedirectURI: redirectURI, State: state,
 		Challenge: pkce.Challenge(deriver.Verifier(flow.ID, client.ID)), ChallengeMethod: pkce.Method,
 	})
-	if !start.challenged || !browser.IsDocumentLoad(r) {
+	if start.because == "" || !browser.IsDocumentLoad(r) {
 		redirect(w, provider, http.StatusFound)
 		return nil
 	}
 	cookie := desk.jar.FragmentCookie(site, state, g.path(pathCallback))
 	g.cfg.Pages.Leave(w, pages.Leaving{URL: provider, Cookie: cookie.Name, Attributes: cookie.Attributes, Limit: cookies.MaxFragment})
 	return nil
-}
-
-// maxRounds is how many sign-ins within a minute may each end where the next
-// one begins.
-const maxRounds = 3
-
-// loopHint names what usually makes browsers go round.
-const loopHint = "The session cookie does not come back: the page is served from another host or over http " +
-	"instead of public_url, cookies are blocked, or replicas do not share store and key."
-
-// stopLoop ends a round trip that would go on forever. Trying again by hand
-// starts afresh.
-func (g *Gate) stopLoop(w http.ResponseWriter, r *http.Request, desk *desk, site cookies.Site) error {
-	if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
-		return err
-	}
-	return g.refuse(w, r, refusal{reason: pages.RedirectLoop, hint: loopHint})
-}
-
-// againMark ends the state of a second attempt. When its callback comes back
-// without its cookie there is no third: the cookie does not come back at all.
-const againMark = ".2"
-
-// flowState is the state a flow goes to the provider with.
-func flowState(deriver pkce.Deriver, flow cookies.Flow) string {
-	state := deriver.State(flow.ID)
-	if flow.Again {
-		state += againMark
-	}
-	return state
 }
 
 // returnURL is the place a sign-in ends at, checked once more: what a cookie

@@ -31,6 +31,8 @@ type View struct {
 	// RetryURL is the path a page loads after RetryAfter; "" is the page's own
 	// address, which must then be one that can be asked for twice.
 	RetryURL string
+	// Diagnosis says what is wrong, where that could be found out.
+	Diagnosis Diagnosis
 	// Hint is a fixed sentence of the gateway's for the people who run the site.
 	Hint string
 	// Reference is a short code that finds the log line.
@@ -49,6 +51,7 @@ func (v View) status() int {
 // are at their hottest while something else is down.
 type Pages struct {
 	refusals  map[Reason]frame
+	loops     map[Diagnosis]frame
 	unknown   frame
 	signedOut frame
 	confirm   frame
@@ -60,6 +63,7 @@ type Pages struct {
 func New(appName string) *Pages {
 	p := &Pages{
 		refusals:  make(map[Reason]frame, len(table)),
+		loops:     make(map[Diagnosis]frame, len(findings)),
 		unknown:   newFrame(appName, unknown.title, unknown.text),
 		signedOut: newFrame(appName, "You are signed out", "This site has forgotten your session."),
 		confirm:   newFrame(appName, "Sign out?", "You will be signed out of this site in this browser."),
@@ -68,6 +72,9 @@ func New(appName string) *Pages {
 	}
 	for _, e := range table {
 		p.refusals[e.reason] = newFrame(appName, e.title, e.text)
+	}
+	for _, found := range findings {
+		p.loops[found.diagnosis] = newFrame(appName, RedirectLoop.entry().title, found.text)
 	}
 	return p
 }
@@ -92,6 +99,9 @@ func (p *Pages) Refuse(w http.ResponseWriter, v View, page bool) {
 	f, ok := p.refusals[v.Reason]
 	if !ok {
 		f = p.unknown
+	}
+	if diagnosed, ok := p.loops[v.Diagnosis]; ok && v.Reason == RedirectLoop {
+		f = diagnosed
 	}
 	send(w, v.status(), contentTypeHTML, f.render(refusalParts(v)))
 }

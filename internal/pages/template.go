@@ -59,7 +59,8 @@ type parts struct {
 // refusalParts chooses the one thing the person can do about v.
 func refusalParts(v View) parts {
 	e := v.Reason.entry()
-	p := parts{Hint: v.Hint, Reason: v.Reason, Reference: v.Reference}
+	_, hint := v.words()
+	p := parts{Hint: hint, Reason: v.Reason, Reference: v.Reference}
 	if v.RetryAfter > 0 {
 		p.Reload, p.ReloadURL = seconds(v.RetryAfter), v.RetryURL
 	}

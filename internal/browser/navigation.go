@@ -39,6 +39,13 @@ func IsDocumentLoad(r *http.Request) bool {
 	return r.Method == http.MethodGet && IsNavigation(r) && showsDocument(r)
 }
 
+// IsFormPost reports whether a person's browser sends a form of the site's own
+// page, and certainly so, as IsDocumentLoad.
+func IsFormPost(r *http.Request) bool {
+	site, _ := single(r.Header["Sec-Fetch-Site"])
+	return r.Method == http.MethodPost && site == "same-origin" && showsDocument(r) && !wantsUpgrade(r) && !isScripted(r)
+}
+
 // showsDocument reports whether the browser says that it is going to show the
 // answer in a tab.
 func showsDocument(r *http.Request) bool {

@@ -141,3 +141,26 @@ func TestWhatIsDoneByHand(t *testing.T) {
 		}
 	}
 }
+
+func TestAFormOfTheSitesOwnPage(t *testing.T) {
+	const mode, dest, site, upgrade = "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-Site", "Upgrade-Insecure-Requests"
+	for name, tt := range map[string]struct {
+		r    *http.Request
+		want bool
+	}{
+		"a form":                  {request("POST", mode, "navigate", dest, "document", site, "same-origin", upgrade, "1"), true},
+		"one of a neighbour":      {request("POST", mode, "navigate", dest, "document", site, "same-site", upgrade, "1"), false},
+		"one of a stranger":       {request("POST", mode, "navigate", dest, "document", site, "cross-site", upgrade, "1"), false},
+		"one of nobody's":         {request("POST", mode, "navigate", dest, "document", site, "none", upgrade, "1"), false},
+		"one that says two sites": {request("POST", mode, "navigate", dest, "document", site, "same-origin", site, "same-origin", upgrade, "1"), false},
+		"fetch()":                 {request("POST", mode, "cors", dest, "empty", site, "same-origin"), false},
+		"a frame's":               {request("POST", mode, "navigate", dest, "iframe", site, "same-origin", upgrade, "1"), false},
+		"a program's":             {request("POST", mode, "navigate", dest, "document", site, "same-origin"), false},
+		"a script's":              {request("POST", mode, "navigate", dest, "document", site, "same-origin", upgrade, "1", "X-Requested-With", "XMLHttpRequest"), false},
+		"PUT":                     {request("PUT", mode, "navigate", dest, "document", site, "same-origin", upgrade, "1"), false},
+	} {
+		if got := IsFormPost(tt.r); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

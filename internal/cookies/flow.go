@@ -38,6 +38,8 @@ type Flow struct {
 	// OtherHost and OtherScheme say that the page it began at was asked for on
 	// another host, or by another scheme, than the callback's.
 	OtherHost, OtherScheme bool
+	// Resume says that the browser's tab keeps a form, to come back for.
+	Resume bool
 }
 
 // SetFlow gives the browser a flow under its state, and takes away what it
@@ -133,7 +135,7 @@ func (j *Jar) dropOldest(h http.Header, r *http.Request, site Site, size int) {
 }
 
 // flags are a flow's, in the order of their bits.
-func (f *Flow) flags() []*bool { return []*bool{&f.Again, &f.OtherHost, &f.OtherScheme} }
+func (f *Flow) flags() []*bool { return []*bool{&f.Again, &f.OtherHost, &f.OtherScheme, &f.Resume} }
 
 func (f Flow) encode() []byte {
 	b := []byte{flowVersion, 0}

@@ -17,7 +17,7 @@ func TestAFlowComesBackAsItWas(t *testing.T) {
 	again := newFlow("/")
 	again.Again = true
 	elsewhere := newFlow("/")
-	elsewhere.OtherHost, elsewhere.OtherScheme = true, true
+	elsewhere.OtherHost, elsewhere.OtherScheme, elsewhere.Resume = true, true, true
 	early := newFlow("/")
 	early.Started = time.UnixMilli(-1)
 	for name, flow := range map[string]cookies.Flow{

@@ -173,7 +173,7 @@ func (g *Gate) startOver(w http.ResponseWriter, r *http.Request, f finishing, wh
 	if f.flow.Again {
 		return g.refuse(w, r, why)
 	}
-	return g.startSignIn(w, r, signInStart{returnTo: g.returnURL(r, f), again: true})
+	return g.startSignIn(w, r, signInStart{returnTo: g.returnURL(r, f), resume: f.flow.Resume, again: true})
 }
 
 // exchange turns the code into a stored session. The session is there before

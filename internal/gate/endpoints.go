@@ -23,8 +23,10 @@ const (
 	pathSignedOut = "/signed-out"
 	pathSession   = "/session"
 	pathHealth    = "/health"
+	pathResume    = "/resume"
 
 	paramReturnTo = "return_to"
+	paramResume   = "resume"
 )
 
 func (g *Gate) path(endpoint string) string { return g.cfg.Endpoints + endpoint }
@@ -54,6 +56,8 @@ func (g *Gate) endpoint(path string) func(http.ResponseWriter, *http.Request) er
 		return g.only(g.signedOut, http.MethodGet, http.MethodHead)
 	case pathSession:
 		return g.only(g.session, http.MethodGet, http.MethodHead)
+	case pathResume:
+		return g.only(g.resume, http.MethodGet, http.MethodPost)
 	case pathHealth:
 		return g.only(g.health, http.MethodGet, http.MethodHead)
 	default:

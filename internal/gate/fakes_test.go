@@ -76,7 +76,7 @@ func (v *vault) open(ctx context.Context, method, site string, ticket tokens.Tic
 	case found == nil || found.site != site:
 		return nil, tokens.ErrAbsent
 	case found.ended != "":
-		return nil, &tokens.Ended{Reason: found.ended}
+		return nil, &tokens.Ended{Reason: found.ended, User: found.session.User}
 	default:
 		return found.session, nil
 	}

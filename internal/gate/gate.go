@@ -118,6 +118,8 @@ type Gate struct {
 	cfg     Config
 	desk    atomic.Pointer[desk]
 	signIns signIns
+	// keeping bounds how many forms are read at a time: anybody can send one.
+	keeping chan struct{}
 
 	lastRealm atomic.Pointer[realmOf]
 }
@@ -142,7 +144,7 @@ func New(cfg Config) *Gate {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{cfg: cfg}
+	return &Gate{cfg: cfg, keeping: make(chan struct{}, maxKeeping)}
 }
 
 // ServeHTTP lets a request through to next, answers it, or refuses it. Errors

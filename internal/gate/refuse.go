@@ -24,6 +24,7 @@ type refusal struct {
 	clear      bool
 	retryAfter time.Duration
 	session    *tokens.Session // whose request it was, if anybody's
+	user       string          // whose session it was that has ended, where that is known
 	program    bool            // route or path is for programs: JSON, whoever asks
 	diagnosis  pages.Diagnosis // what is wrong, where that could be found out
 	hint       string          // for the operator
@@ -46,6 +47,9 @@ func (why *refusal) view() pages.View {
 // challenge answers somebody who is signed out: people are sent to sign in,
 // programs are told to.
 func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, why refusal) error {
+	if !why.program && browser.IsFormPost(r) {
+		return g.keepForm(w, r, why)
+	}
 	if why.program || !browser.IsNavigation(r) {
 		// No cookie is touched here: the answer to an old request must not take
 		// away what a sign-in in another tab has set meanwhile.
@@ -71,14 +75,19 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 	if why.reason == pages.TenantForbidden {
 		view.SignOutURL = g.path(pathSignOut)
 	}
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
-		// The body is not read. Said so, the answer goes out at once, and a client
-		// that waits to be asked for the body learns that it will not be.
-		w.Header().Set("Connection", "close")
-	}
+	leaveBody(w, r)
 	g.log(r, why, view.Reference)
 	g.cfg.Pages.Refuse(w, view, browser.IsNavigation(r) && !why.program)
 	return nil
+}
+
+// leaveBody is for an answer that goes out although the body is not read. Said so,
+// it goes out at once, and a client that waits to be asked for the body learns
+// that it will not be.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // signInURL is where a refused visitor signs in; a page brings them back to
@@ -135,7 +144,7 @@ func sessionRefusal(err error) *refusal {
 	case errors.Is(err, tokens.ErrAbsent):
 		return &refusal{reason: pages.NoSession, challenge: true, clear: true}
 	case errors.As(err, &ended):
-		return &refusal{reason: pages.Reason(ended.Reason), challenge: true, clear: true}
+		return &refusal{reason: pages.Reason(ended.Reason), challenge: true, clear: true, user: ended.User}
 	default:
 		return unavailable(err)
 	}

@@ -41,7 +41,8 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	_, original := g.cfg.Original(r)
 	returnTo, _, _ := single(original.Query(), paramReturnTo) // two of them are none
-	return g.startSignIn(w, r, signInStart{returnTo: returnTo})
+	resume, _, _ := single(original.Query(), paramResume)
+	return g.startSignIn(w, r, signInStart{returnTo: returnTo, resume: resume == "1"})
 }
 
 // signInStart says how a sign-in begins.
@@ -50,6 +51,7 @@ type signInStart struct {
 	again        bool         // because an earlier attempt failed
 	because      pages.Reason // a page asked for it, not the visitor
 	clearSession bool
+	resume       bool // to come back for a form that waits in the tab
 }
 
 // startSignIn sends the browser to the provider. Everything the callback needs
@@ -75,7 +77,7 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	}
 	flow := cookies.Flow{
 		ID: make([]byte, cookies.FlowIDSize), RedirectURI: redirectURI, ClientID: client.ID, Started: g.cfg.Now(),
-		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again,
+		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again, Resume: start.resume,
 	}
 	flow.OtherHost, flow.OtherScheme = g.elsewhere(r, site)
 	if _, err := io.ReadFull(g.cfg.Random, flow.ID); err != nil {
@@ -107,6 +109,9 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 // says was right when it was sealed, under the configuration of then. The
 // fragment the browser has kept goes with it.
 func (g *Gate) returnURL(r *http.Request, f finishing) string {
+	if f.flow.Resume { // the one endpoint that a sign-in may end at
+		return g.path(pathResume)
+	}
 	back := browser.ReturnPath(f.flow.ReturnTo, g.cfg.Endpoints)
 	raw, _ := f.desk.jar.Fragment(r, f.site, f.query.state)
 	if fragment := browser.Fragment(raw); fragment != "" {

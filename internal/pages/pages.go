@@ -57,6 +57,7 @@ type Pages struct {
 	confirm   frame
 	resume    frame
 	leave     frame
+	kept      keptFrames
 }
 
 // New returns the pages of the app of that name; "" names none.
@@ -69,6 +70,7 @@ func New(appName string) *Pages {
 		confirm:   newFrame(appName, "Sign out?", "You will be signed out of this site in this browser."),
 		resume:    newFrame(appName, "You are signed in", "Taking you back to where you were going."),
 		leave:     newFrame(appName, "Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
+		kept:      newKeptFrames(appName),
 	}
 	for _, e := range table {
 		p.refusals[e.reason] = newFrame(appName, e.title, e.text)

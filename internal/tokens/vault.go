@@ -188,7 +188,7 @@ func (v *Vault) fresh(ctx context.Context, site string, ticket Ticket, waitFrom 
 		r.ended = EndExpired
 	}
 	if r.ended != "" {
-		return nil, &Ended{r.ended}
+		return nil, &Ended{Reason: r.ended, User: r.user}
 	}
 	v.keep(h, r, now)
 	v.touch(ctx, h, r, now)
@@ -210,9 +210,9 @@ func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session,
 	case err != nil:
 		return nil, err
 	case r.ended != "":
-		return nil, &Ended{r.ended}
+		return nil, &Ended{Reason: r.ended, User: r.user}
 	case v.isOver(r, v.now()):
-		return nil, &Ended{EndExpired}
+		return nil, &Ended{Reason: EndExpired, User: r.user}
 	default:
 		return r.session(h.name), nil
 	}

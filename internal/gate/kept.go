@@ -137,10 +137,13 @@ func parseURLEncoded(body string) (fields []pages.Field, err error) {
 }
 
 func parseMultipart(body []byte, boundary string) (fields []pages.Field, err error) {
+	if !bytes.HasSuffix(bytes.TrimRight(body, "\r\n"), []byte("--"+boundary+"--")) { // the reader takes one that is cut for whole
+		return nil, errNotKept
+	}
 	reader := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
 		part, err := reader.NextRawPart()
-		if err == io.EOF { // just so; a form that is cut short ends in one that wraps it
+		if errors.Is(err, io.EOF) {
 			return fields, nil
 		}
 		if err != nil {

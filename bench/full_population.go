@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -48,10 +51,14 @@ func (l *lab) newPopulation(address string) *population {
 	})}
 }
 
-// accessToken is the token of the session of that number, of the usual length.
+// accessToken is the token of the session of that number, of the usual length
+// and make: a JWT's three parts.
 func (l *lab) accessToken(i int) string {
-	number := fmt.Sprintf("session-%010d.", i)
-	return number + strings.Repeat("t", len(l.provider.token())-len(number))
+	parts := strings.Split(l.provider.token(), ".")
+	claims := fmt.Appendf(nil, `{"session":"%010d"}`, i)
+	claims = append(claims, bytes.Repeat([]byte(" "), base64.RawURLEncoding.DecodedLen(len(parts[1]))-len(claims))...)
+	signature := sha256.Sum256(claims)
+	return parts[0] + "." + base64.RawURLEncoding.EncodeToString(claims) + "." + base64.RawURLEncoding.EncodeToString(signature[:])
 }
 
 // set is what a provider would have granted it.

@@ -28,6 +28,7 @@ import (
 //	    passthrough      [on|off]
 //	    cookie           <name>
 //	    same_site        lax|strict
+//	    pages            { name | logo | color | support | template ... }
 //	    inject           request|transport
 //	}
 //
@@ -56,7 +57,7 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 // authWords are what the block of osc_auth may say, proxyWords what osc_proxy
 // keeps for the gate and does not pass to reverse_proxy.
 const (
-	proxyWords = " public_url endpoints public optional required api token_header service identity_headers cross_origin streams jobs passthrough cookie same_site "
+	proxyWords = " public_url endpoints public optional required api token_header service identity_headers cross_origin streams jobs passthrough cookie same_site pages "
 	authWords  = proxyWords + "inject "
 )
 
@@ -80,6 +81,12 @@ func (h *Handler) unmarshal(helper httpcaddyfile.Helper, words string) error {
 		}
 		if err := given.note(helper.Dispenser, word); err != nil {
 			return err
+		}
+		if word == "pages" {
+			if err := h.unmarshalPages(helper); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := h.unmarshalWord(helper.Dispenser, word); err != nil {
 			return err

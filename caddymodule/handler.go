@@ -74,6 +74,9 @@ type Handler struct {
 	// "osc" of a reverse proxy. Default: request.
 	Inject string `json:"inject,omitempty"`
 
+	// How the gateway's own pages look.
+	Pages *Pages `json:"pages,omitempty"`
+
 	gate     *gate.Gate
 	app      *App
 	outside  caddyhttp.MatcherSets
@@ -100,6 +103,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	brand, err := h.Pages.brand(h.app.ClientName)
+	if err != nil {
+		return err
+	}
 	if h.hasJobs {
 		h.app.safe.needJobs()
 	}
@@ -110,7 +117,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	hygiene := upstream.NewHygiene(upstream.Rules{TokenHeaders: tokenHeaders, SessionCookies: jar.Owns})
 	h.gate = gate.New(gate.Config{
 		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
-		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Callers: h.app.callers, Cookies: jar, Pages: pages.New(""),
+		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Callers: h.app.callers, Cookies: jar, Pages: pages.Branded(brand),
 		Hygiene:  hygiene,
 		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Asked: askedFor, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),
@@ -197,10 +204,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	_, original := originalTarget(r)
 	if isCallback := h.gate.IsCallback(original.Path); h.discreet.holdsSecret(r, isCallback) {
 		return h.discreet.serve(w, r, isCallback, func(w http.ResponseWriter, r *http.Request) error {
-			return h.gate.ServeHTTP(w, r, next)
+			return h.serve(w, r, next)
 		})
 	}
-	return h.gate.ServeHTTP(w, r, next)
+	return h.serve(w, r, next)
+}
+
+// serve is the gate, which also answers for an app that can't be reached, unless
+// the site has a page of its own for that.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	err := h.gate.ServeHTTP(w, r, next)
+	if err != nil && r.Context().Err() == nil && isAppAway(err) && !hasErrorRoutes(r) {
+		return h.gate.AppAway(w, r, causeOf(err))
+	}
+	return err
 }
 
 // originalTarget is what the browser asked for, before any rewrite.

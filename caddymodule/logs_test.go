@@ -96,7 +96,7 @@ func TestDebugLogsHoldNoToken(t *testing.T) {
 	w.app.answers(func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
 	b.asks("GET", g.local()+"/aborted")
 	w.app.server.Close()
-	wantStatus(t, b.asks("GET", g.local()+"/gone"), http.StatusBadGateway)
+	wantStatus(t, b.asks("GET", g.local()+"/gone"), http.StatusServiceUnavailable)
 	g.browser().asks("GET", g.local()+"/", "Accept:", "Sec-Fetch-Mode:")
 	const brought = "brought-along-by-a-client"
 	b.asks("GET", g.local()+"/gone", "X-Pat-Jwt: Bearer "+brought)

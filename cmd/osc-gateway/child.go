@@ -16,7 +16,7 @@ import (
 )
 
 // appStartTimeout is how long the app may take until its port answers. It goes
-// on after that: the gateway answers 502 until it does.
+// on after that: until it does, the gateway shows a page that waits for it.
 const appStartTimeout = 2 * time.Minute
 
 // runApp runs the app, tells when its port answers, hands signals on to it,

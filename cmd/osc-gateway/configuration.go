@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,14 +68,7 @@ func configure(values given) (*configuration, error) {
 	c.add("", "\t}\n}")
 	c.add("from", quote(address)+" {")
 	c.add("to", "\tosc_proxy "+quoteAll(upstreams(values["to"]))+" {")
-	for _, o := range options {
-		if o.place == site && len(values[o.name]) > 0 {
-			c.addSiteOption(o, values)
-		}
-	}
-	if tenants := values["tenant"]; len(tenants) > 0 {
-		c.add("tenant", "\t\trequired {\n\t\t\ttenants "+quoteAll(tenants)+"\n\t\t}")
-	}
+	c.addSite(values)
 	c.add("", "\t}\n}")
 	if at := jobsAddress(values); at != "" {
 		c.add("jobs-from", "http://"+at+" {\n\tosc_jobs\n}")
@@ -94,6 +88,19 @@ func jobsAddress(values given) string {
 	}
 }
 
+// addSite adds what stands in the block of osc_proxy.
+func (c *configuration) addSite(values given) {
+	for _, o := range options {
+		if o.place == site && len(values[o.name]) > 0 {
+			c.addSiteOption(o, values)
+		}
+	}
+	c.addLook(values)
+	if tenants := values["tenant"]; len(tenants) > 0 {
+		c.add("tenant", "\t\trequired {\n\t\t\ttenants "+quoteAll(tenants)+"\n\t\t}")
+	}
+}
+
 // addSiteOption adds an option's line. Workspaces to let in are those of every
 // route one must be signed in for.
 func (c *configuration) addSiteOption(o option, values given) {
@@ -102,6 +109,22 @@ func (c *configuration) addSiteOption(o option, values given) {
 		line += " {\n\t\t\ttenants " + quoteAll(tenants) + "\n\t\t}"
 	}
 	c.add(o.name, line)
+}
+
+// addLook adds the block about the gateway's own pages, if there is anything in
+// it.
+func (c *configuration) addLook(values given) {
+	isLook := func(o option) bool { return o.place == look && len(values[o.name]) > 0 }
+	if !slices.ContainsFunc(options, isLook) {
+		return
+	}
+	c.add("", "\t\tpages {")
+	for _, o := range options {
+		if isLook(o) {
+			c.add(o.name, "\t\t\t"+o.word()+" "+quoteAll(values[o.name]))
+		}
+	}
+	c.add("", "\t\t}")
 }
 
 // siteAddress is where to listen, as a Caddyfile's address. Without a host

@@ -24,6 +24,7 @@ const (
 	nowhere place = iota // read by the command itself
 	global               // the global option osc_auth
 	site                 // the directive osc_proxy
+	look                 // its block pages
 )
 
 // option is one setting of the gateway, given by a flag or by a variable of
@@ -58,6 +59,11 @@ var options = []option{
 	{"jobs-from", one, nowhere, "Where the app trades the handles of jobs for tokens (default 127.0.0.1:9900)", false},
 	{"cookie", one, site, "The session cookie's name (default osc_session)", false},
 	{"same-site", one, site, "The session cookie's SameSite: lax or strict (default lax)", false},
+	{"pages-name", one, look, "What the gateway's own pages call the app (default: --client-name)", false},
+	{"pages-logo", one, look, "A picture's file for these pages: SVG, PNG, JPEG, WebP or GIF, at most 64 KiB", false},
+	{"pages-color", one, look, "The colour of their buttons and links, like 0b5fff", false},
+	{"pages-support", one, look, "Where people find help: a mailto: or https: address", false},
+	{"pages-template", one, look, "A file with an HTML template in place of the gateway's own", false},
 	{"environment", one, global, "OSC's environment: prod, stage or dev (default prod)", false},
 	{"issuer", one, global, "The authorization server (default: the environment's)", false},
 	{"token-service", one, global, "OSC's token service (default: the environment's)", false},
@@ -79,7 +85,12 @@ func (o option) variable() string {
 }
 
 // word is the option's name in a Caddyfile.
-func (o option) word() string { return strings.ReplaceAll(o.name, "-", "_") }
+func (o option) word() string {
+	if o.place == look {
+		return strings.TrimPrefix(o.name, "pages-")
+	}
+	return strings.ReplaceAll(o.name, "-", "_")
+}
 
 // fileFlag is the flag that names a file to read a secret from.
 func (o option) fileFlag() string { return o.name + "-file" }

@@ -14,6 +14,7 @@ var examples = map[string]string{
 	"to": ":3000", "from": ":8099", "public": "/assets/*", "optional": "/", "api": "/api/*", "required": "/studio/*", "tenant": "acme",
 	"public-url": "https://app.example.com", "endpoints": "/signin", "token-header": "X-Token raw", "service": "eyevinn-intercom-manager",
 	"identity-headers": "off", "cross-origin": "https://other.example.com", "cookie": "my_session", "streams": "30m", "passthrough": "on", "jobs": "12h", "jobs-from": "127.0.0.1:9901", "job-key": "nor here", "same-site": "strict",
+	"pages-name": "My app", "pages-logo": "logo.svg", "pages-color": "#0b5fff", "pages-support": "mailto:help@example.com", "pages-template": "page.html",
 	"environment": "stage", "issuer": "https://app.example.org", "token-service": "https://token.example.org",
 	"catalog": "https://catalog.example.org", "client-id": "osc_123", "client-secret": "hush", "client-name": "My app",
 	"store": "memory 7", "key": "not read here", "idle-timeout": "1h", "session-lifetime": "2d", "trusted-proxies": "private_ranges",
@@ -112,7 +113,7 @@ func TestAWrongOptionIsNamed(t *testing.T) {
 	for option, value := range map[string]string{
 		"same-site": "perhaps", "endpoints": "auth", "cookie": "a b", "token-header": "Cookie", "environment": "space", "idle-timeout": "soon",
 		"public-url": "http://app.example.com", "cross-origin": "*", "service": "x", "store": "floppy", "tenant": "ä",
-		"issuer": "http://app.example.com", "from": ":99999",
+		"issuer": "http://app.example.com", "from": ":99999", "pages-color": "red", "pages-support": "javascript:alert(1)",
 	} {
 		values, err := read(t, "--to", ":3000", "--"+option, value)
 		if err != nil {

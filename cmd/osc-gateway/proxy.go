@@ -28,6 +28,7 @@ the options mean is in the Caddyfile reference: each is a line there.
 
 After -- comes a command to run as the app: it is started with PORT set, the
 gateway waits for its port, passes signals on to it and ends with its status.
+Until the app answers, visitors see a page that opens it by itself.
 OSC_ACCESS_TOKEN and the gateway's secrets are not in its environment. With
 --jobs, OSC_GATEWAY_JOBS_URL is where it trades the handles of jobs.
 

@@ -245,8 +245,12 @@ func TestATenantIsNotLetInByAnotherReadingOfThePath(t *testing.T) {
 			t.Errorf("%s is for both", target)
 		}
 	}
-	if a := acme.navigate("/beta;x"); a.passed {
+	a := acme.navigate("/beta;x")
+	if a.passed {
 		t.Error("acme got to what is beta's")
+	}
+	if !strings.Contains(a.Body.String(), "<dd>beta</dd>") { // and not acme, whom one of the routes would let in
+		t.Errorf("who may go on:\n%s", a.Body)
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 
 	paramReturnTo = "return_to"
 	paramResume   = "resume"
+	// paramSwitch of a sign-out is where to come back to as somebody else.
+	paramSwitch = "switch"
 )
 
 func (g *Gate) path(endpoint string) string { return g.cfg.Endpoints + endpoint }
@@ -110,8 +112,23 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 	// "cookies" here would clear those of the whole registrable domain, OSC's
 	// own console among them.
 	w.Header().Set("Clear-Site-Data", `"cache"`)
-	redirect(w, g.path(pathSignedOut), http.StatusSeeOther)
+	next := g.path(pathSignedOut)
+	if back := g.switching(r); back != "" {
+		next = g.with(pathSignedOut, paramSwitch, back)
+	}
+	redirect(w, next, http.StatusSeeOther)
 	return nil
+}
+
+// switching is where somebody who changes accounts comes back to; "" for those
+// who don't.
+func (g *Gate) switching(r *http.Request) string {
+	_, original := g.cfg.Original(r)
+	back, given, _ := single(original.Query(), paramSwitch)
+	if !given {
+		return ""
+	}
+	return browser.ReturnPath(back, g.cfg.Endpoints)
 }
 
 // signedOut says so. Browsers keep the page that was left, as it was, for the
@@ -119,6 +136,10 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 // once more, and that second answer clears what the first came too early for.
 func (g *Gate) signedOut(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Clear-Site-Data", `"cache"`)
+	if back := g.switching(r); back != "" {
+		g.cfg.Pages.SwitchAccount(w, g.with(pathSignIn, paramReturnTo, back))
+		return nil
+	}
 	if r.URL.RawQuery == "" {
 		w.Header().Set("Refresh", "0; url="+g.path(pathSignedOut)+"?cleared")
 	}

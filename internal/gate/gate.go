@@ -118,6 +118,7 @@ type Gate struct {
 	cfg     Config
 	desk    atomic.Pointer[desk]
 	signIns signIns
+	outages outages
 	// keeping bounds how many forms are read at a time: anybody can send one.
 	keeping chan struct{}
 
@@ -227,7 +228,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*pas
 		refused = g.admitSession(w, r, p)
 	}
 	if refused == nil && !route.lets(p.Tenant) {
-		refused = &refusal{reason: pages.TenantForbidden, session: p.Session}
+		refused = &refusal{reason: pages.TenantForbidden, session: p.Session, tenants: route.admitted()}
 	}
 	return p, refused
 }

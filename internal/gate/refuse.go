@@ -25,6 +25,7 @@ type refusal struct {
 	retryAfter time.Duration
 	session    *tokens.Session // whose request it was, if anybody's
 	user       string          // whose session it was that has ended, where that is known
+	tenants    []string        // who would be let in
 	program    bool            // route or path is for programs: JSON, whoever asks
 	diagnosis  pages.Diagnosis // what is wrong, where that could be found out
 	hint       string          // for the operator
@@ -65,7 +66,13 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 	g.cfg.Observer.Refused(r, why.reason)
 	view := why.view()
 	view.Reference = g.reference()
-	if why.reason != pages.BadRequest && why.reason != pages.CrossOrigin {
+	page := browser.IsNavigation(r) && !why.program
+	if page && view.RetryAfter > 0 {
+		view.RetryAfter = g.outages.retry(why.reason, view.RetryAfter, g.cfg.Now())
+	}
+	switch why.reason {
+	case pages.BadRequest, pages.CrossOrigin, pages.AppUnavailable: // signing in would change nothing
+	default:
 		view.SignInURL = g.signInURL(r)
 	}
 	if _, original := g.cfg.Original(r); g.IsCallback(original.Path) {
@@ -73,11 +80,14 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 		g.cfg.Observer.SignIn(string(why.reason), nil)
 	}
 	if why.reason == pages.TenantForbidden {
-		view.SignOutURL = g.path(pathSignOut)
+		view.SignOutURL, view.Tenants = g.switchURL(r), why.tenants
+		if why.session != nil {
+			view.User, view.Tenant = why.session.User, why.session.Tenant
+		}
 	}
 	leaveBody(w, r)
 	g.log(r, why, view.Reference)
-	g.cfg.Pages.Refuse(w, view, browser.IsNavigation(r) && !why.program)
+	g.cfg.Pages.Refuse(w, view, page)
 	return nil
 }
 
@@ -90,18 +100,44 @@ func leaveBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// AppAway answers for a next handler whose upstream could not be reached. It is
+// for whoever knows such a failure, and that nothing was answered yet.
+func (g *Gate) AppAway(w http.ResponseWriter, r *http.Request, cause error) error {
+	route := g.Decide(r).Route
+	return g.refuse(w, r, refusal{
+		reason: pages.AppUnavailable, retryAfter: appRetry, cause: cause, program: route != nil && route.Mode == API,
+	})
+}
+
+// appRetry is short, since most apps that are away are just starting.
+const appRetry = 2 * time.Second
+
 // signInURL is where a refused visitor signs in; a page brings them back to
 // where they are.
 func (g *Gate) signInURL(r *http.Request) string {
+	back := g.here(r)
+	if back == "/" {
+		return g.path(pathSignIn)
+	}
+	return g.with(pathSignIn, paramReturnTo, back)
+}
+
+// switchURL is where a refused visitor signs out, to sign in as somebody else
+// and come back to where they are.
+func (g *Gate) switchURL(r *http.Request) string { return g.with(pathSignOut, paramSwitch, g.here(r)) }
+
+// here is the page a request is for, the start page if it is for none.
+func (g *Gate) here(r *http.Request) string {
 	requestURI, original := g.cfg.Original(r)
-	target := g.path(pathSignIn)
 	if !browser.IsNavigation(r) || g.endpoint(original.Path) != nil {
-		return target
+		return "/"
 	}
-	if back := browser.ReturnPath(requestURI, g.cfg.Endpoints); back != "/" {
-		target += "?" + url.Values{paramReturnTo: {back}}.Encode()
-	}
-	return target
+	return browser.ReturnPath(requestURI, g.cfg.Endpoints)
+}
+
+// with is an endpoint with a parameter.
+func (g *Gate) with(endpoint, param, value string) string {
+	return g.path(endpoint) + "?" + url.Values{param: {value}}.Encode()
 }
 
 // log writes one line per refusal: what an operator looks for at a level they

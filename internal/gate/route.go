@@ -71,6 +71,16 @@ func (r *Route) strictness() int {
 	}
 }
 
+// admitted are the tenants that a route names and all others of its path do too.
+func (r *Route) admitted() []string {
+	all := slices.Clone(r.Tenants)
+	for _, other := range r.others {
+		all = append(all, other.Tenants...)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(tenant string) bool { return !r.lets(tenant) })
+}
+
 // TokenHeader is the header field a token travels in.
 type TokenHeader struct {
 	Name string // "" for none: the upstream gets no token

@@ -29,6 +29,9 @@ func isOddTarget(r *http.Request, requestURI string, u *url.URL) bool {
 	if strings.Contains(path, `\`) || strings.Contains(requestURI, "#") || hasControl(requestURI) || u.Opaque != "" {
 		return true
 	}
+	if isPlain(u) { // which can't climb
+		return false
+	}
 	return !strings.HasPrefix(u.Path, "/") || climbs(u.EscapedPath()) || climbs(u.Path)
 }
 

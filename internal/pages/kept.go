@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
-	"strings"
 )
 
 // Forms that were sent when the session was over wait in the browser's tab until
@@ -27,9 +26,6 @@ var (
 	keptScript   = newScript(keptScriptSource)
 	resumeScript = newScript(resumeScriptSource)
 	offerScript  = newScript(offerScriptSource)
-	// offerPolicy does without form-action, which browsers apply to redirects too:
-	// where the app leads on to after the form is its own affair.
-	offerPolicy = strings.Replace(offerScript.policy, "form-action 'self'; ", "", 1)
 )
 
 // Field is one of a form's, in its place.
@@ -49,12 +45,12 @@ type Form struct {
 // kept frames are the pages of forms, rendered ahead.
 type keptFrames struct{ resume, offer, gone, others frame }
 
-func newKeptFrames(app string) keptFrames {
+func newKeptFrames(brand Brand) keptFrames {
 	return keptFrames{
-		resume: newFrame(app, "You are signed in", "Looking for what you sent before."),
-		offer:  newFrame(app, "Send what you wrote?", "You sent this when your session had ended. Nothing has been done with it yet."),
-		gone:   newFrame(app, "This is no longer kept", "What you sent was kept for ten minutes. Nothing was done with it."),
-		others: newFrame(app, "This was sent from another account", "Somebody else was signed in here when it was sent, so it is neither shown nor sent. It has been deleted."),
+		resume: newFrame(brand, "You are signed in", "Looking for what you sent before."),
+		offer:  newFrame(brand, "Send what you wrote?", "You sent this when your session had ended. Nothing has been done with it yet."),
+		gone:   newFrame(brand, "This is no longer kept", "What you sent was kept for ten minutes. Nothing was done with it."),
+		others: newFrame(brand, "This was sent from another account", "Somebody else was signed in here when it was sent, so it is neither shown nor sent. It has been deleted."),
 	}
 }
 
@@ -67,16 +63,16 @@ func (p *Pages) Kept(w http.ResponseWriter, v View, sealed, resumeURL string) {
 		Reason                                  Reason
 		Script                                  template.JS
 	}{SignInURL: local(v.SignInURL), ResumeURL: local(resumeURL), Sealed: sealed, Reference: v.Reference, Reason: v.Reason}
-	page := scripted{frame: p.refusals[v.Reason], body: keptBlocks.Lookup("kept"), policy: contentSecurityPolicy}
+	page := scripted{frame: p.refusals[v.Reason], body: keptBlocks.Lookup("kept")}
 	if sealed != "" {
-		data.Script, page.policy = keptScript.source, keptScript.policy
+		data.Script, page.script = keptScript.source, keptScript
 	}
 	page.send(w, v.status(), data)
 }
 
 // Resume answers 200 with a page that posts what the tab has kept to action.
 func (p *Pages) Resume(w http.ResponseWriter, action string) {
-	page := scripted{frame: p.kept.resume, body: keptBlocks.Lookup("resume"), policy: resumeScript.policy}
+	page := scripted{frame: p.kept.resume, body: keptBlocks.Lookup("resume"), script: resumeScript}
 	page.send(w, http.StatusOK, struct {
 		Action string
 		Script template.JS
@@ -87,7 +83,7 @@ func (p *Pages) Resume(w http.ResponseWriter, action string) {
 // pressed.
 func (p *Pages) Offer(w http.ResponseWriter, f Form) {
 	f.Action = local(f.Action)
-	page := scripted{frame: p.kept.offer, body: keptBlocks.Lookup("offer"), policy: offerPolicy}
+	page := scripted{frame: p.kept.offer, body: keptBlocks.Lookup("offer"), script: offerScript, sendsOn: true}
 	page.send(w, http.StatusOK, struct {
 		Form
 		Script template.JS
@@ -97,7 +93,7 @@ func (p *Pages) Offer(w http.ResponseWriter, f Form) {
 // Gone answers that a form is no longer to be had, or is of another account, and
 // has the tab forget it.
 func (p *Pages) Gone(w http.ResponseWriter, ofAnother bool) {
-	page := scripted{frame: p.kept.gone, body: keptBlocks.Lookup("gone"), policy: offerScript.policy}
+	page := scripted{frame: p.kept.gone, body: keptBlocks.Lookup("gone"), script: offerScript}
 	status := http.StatusGone
 	if ofAnother {
 		page.frame, status = p.kept.others, http.StatusForbidden

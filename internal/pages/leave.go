@@ -36,7 +36,7 @@ type Leaving struct {
 // keeps, counts or precaches what succeeds leaves it alone.
 func (p *Pages) Leave(w http.ResponseWriter, l Leaving) {
 	w.Header().Set("WWW-Authenticate", challenge)
-	page := scripted{frame: p.leave, head: leaveBlocks.Lookup("leave-head"), body: leaveBlocks.Lookup("leave"), policy: leaveScript.policy}
+	page := scripted{frame: p.leave, head: leaveBlocks.Lookup("leave-head"), body: leaveBlocks.Lookup("leave"), script: leaveScript}
 	page.send(w, http.StatusUnauthorized, struct {
 		Leaving
 		Script template.JS

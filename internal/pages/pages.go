@@ -2,7 +2,8 @@
 // request itself: one HTML template, one table of reasons, and the same as JSON.
 //
 // Nothing a visitor sent is ever shown. All words are in the table; what varies
-// is written by the gateway: paths on its own site, a reference, a fixed hint.
+// is written by the gateway: paths on its own site, a reference, a fixed hint,
+// and whose session it is. A site may give the pages its own looks.
 package pages
 
 import (
@@ -24,6 +25,10 @@ type View struct {
 	// SignOutURL is the path that a POST signs out at, for somebody who is
 	// signed in with the wrong account; "" offers none.
 	SignOutURL string
+	// User and Tenant are whose request it was, for a page about who may not go
+	// on; Tenants are those who may.
+	User, Tenant string
+	Tenants      []string
 	// RetryAfter, when above zero, tells programs when to ask again
 	// (RFC 9110 §10.2.3) and makes a page load itself again by then. It is
 	// rounded up to seconds.
@@ -54,6 +59,7 @@ type Pages struct {
 	loops     map[Diagnosis]frame
 	unknown   frame
 	signedOut frame
+	switching frame
 	confirm   frame
 	resume    frame
 	leave     frame
@@ -61,22 +67,26 @@ type Pages struct {
 }
 
 // New returns the pages of the app of that name; "" names none.
-func New(appName string) *Pages {
+func New(appName string) *Pages { return Branded(Brand{Name: appName}) }
+
+// Branded returns the pages of a site that looks like brand.
+func Branded(brand Brand) *Pages {
 	p := &Pages{
 		refusals:  make(map[Reason]frame, len(table)),
 		loops:     make(map[Diagnosis]frame, len(findings)),
-		unknown:   newFrame(appName, unknown.title, unknown.text),
-		signedOut: newFrame(appName, "You are signed out", "This site has forgotten your session."),
-		confirm:   newFrame(appName, "Sign out?", "You will be signed out of this site in this browser."),
-		resume:    newFrame(appName, "You are signed in", "Taking you back to where you were going."),
-		leave:     newFrame(appName, "Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
-		kept:      newKeptFrames(appName),
+		unknown:   newFrame(brand, unknown.title, unknown.text),
+		signedOut: newFrame(brand, "You are signed out", "This site has forgotten your session."),
+		switching: newFrame(brand, "You are signed out", "Taking you to sign in with another account."),
+		confirm:   newFrame(brand, "Sign out?", "You will be signed out of this site in this browser."),
+		resume:    newFrame(brand, "You are signed in", "Taking you back to where you were going."),
+		leave:     newFrame(brand, "Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
+		kept:      newKeptFrames(brand),
 	}
 	for _, e := range table {
-		p.refusals[e.reason] = newFrame(appName, e.title, e.text)
+		p.refusals[e.reason] = newFrame(brand, e.title, e.text)
 	}
 	for _, found := range findings {
-		p.loops[found.diagnosis] = newFrame(appName, RedirectLoop.entry().title, found.text)
+		p.loops[found.diagnosis] = newFrame(brand, RedirectLoop.entry().title, found.text)
 	}
 	return p
 }
@@ -121,6 +131,15 @@ func (p *Pages) SignedOut(w http.ResponseWriter, signInURL string) {
 	}))
 }
 
+// SwitchAccount answers 200 to somebody who has just signed out so as to come
+// back as somebody else, and has the browser load signInURL by itself. A
+// redirect would not do: it would be part of the form's submission, which may
+// go to our own site only (CSP Level 3 §6.4.1).
+func (p *Pages) SwitchAccount(w http.ResponseWriter, signInURL string) {
+	w.Header().Set("Refresh", "0; url="+local(signInURL))
+	send(w, http.StatusOK, contentTypeHTML, p.switching.render(parts{Link: local(signInURL), Label: "Sign in"}))
+}
+
 // ConfirmSignOut answers 200 with one button that posts to action, a path on
 // our own site. Following a link must not sign anybody out.
 func (p *Pages) ConfirmSignOut(w http.ResponseWriter, action string) {
@@ -135,7 +154,7 @@ const (
 // send writes an answer that no cache keeps, no page frames and no browser
 // reads as another type.
 func send(w http.ResponseWriter, status int, contentType string, body []byte) {
-	sendUnder(w, contentSecurityPolicy, status, contentType, body)
+	sendUnder(w, contentSecurityPolicy(body), status, contentType, body)
 }
 
 // sendUnder is send with a policy of the page's own.

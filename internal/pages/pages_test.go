@@ -87,7 +87,7 @@ func TestEveryPageStandsAlone(t *testing.T) {
 					t.Errorf("the page contains %q", foreign)
 				}
 			}
-			for _, once := range []string{"<!doctype html>", `<html lang="en">`, `name="viewport"`, "<title>", "</head>\n<body>", "<h1>", "<main>", "</main>\n</body>\n</html>"} {
+			for _, once := range []string{"<!doctype html>", `<html lang="en">`, `name="viewport"`, "<title>", "</head>\n<body>", "<h1>", "<main>", "</main>", "</body>\n</html>"} {
 				if strings.Count(body, once) != 1 {
 					t.Errorf("%q stands there %d times", once, strings.Count(body, once))
 				}
@@ -131,6 +131,8 @@ func TestPageOffersOneThingToDo(t *testing.T) {
 		{"the same page again", View{Reason: StoreUnavailable}, `<a class="button" href="">Try again</a>`},
 		{"the same page again, now", View{Reason: StoreUnavailable, SignInURL: signIn, RetryAfter: time.Second}, `<a class="button" href="">Try again now</a>`},
 		{"another page", View{Reason: ProviderUnavailable, RetryAfter: time.Second, RetryURL: signIn}, `<a class="button" href="` + signIn + `">Try again now</a>`},
+		{"another page, which takes no waiting", View{Reason: ConsentDenied, SignInURL: "/no", RetryURL: signIn}, `<a class="button" href="` + signIn + `">Sign in</a>`},
+		{"another page for no reason of its own", View{Reason: BadRequest, RetryURL: signIn}, `<a class="button" href="` + signIn + `">Try again</a>`},
 		{"the start page", View{Reason: CrossOrigin, SignInURL: signIn}, `<a class="button" href="/">Go to the start page</a>`},
 		{"an unknown reason", View{Reason: "no such reason"}, `<a class="button" href="">Try again</a>`},
 	}
@@ -212,6 +214,58 @@ func TestSigningOutIsHonest(t *testing.T) {
 	// A form on a page without referrer is posted with "Origin: null".
 	if !strings.Contains(w.Body.String(), `<meta name="referrer" content="strict-origin">`) {
 		t.Error("our own form would look cross-origin")
+	}
+}
+
+func TestTheWrongWorkspaceSaysWhoOneIsAndWhoMayGoOn(t *testing.T) {
+	v := View{Reason: TenantForbidden, SignOutURL: "/auth/signout?switch=%2Fa", User: "alice", Tenant: "gamma", Tenants: []string{"acme", "beta"}}
+	_, body := refusePage(v)
+	for _, want := range []string{"<dd>alice</dd>", "<dd>gamma</dd>", "<dd>acme, beta</dd>", "sign out of Open Source Cloud itself"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	v.Tenants = []string{"a1", "b2", "c3", "d4", "e5", "f6"}
+	if _, body = refusePage(v); strings.Contains(body, "c3") || strings.Contains(body, "This page is for") || !strings.Contains(body, "alice") {
+		t.Error("a long list helps nobody, and tells who the customers are")
+	}
+	if _, body = refusePage(View{Reason: TenantForbidden}); strings.Contains(body, "<dl>") {
+		t.Error("nothing is known, and a list of it is shown")
+	}
+	w := httptest.NewRecorder()
+	New("").Refuse(w, v, false)
+	if strings.Contains(w.Body.String(), "alice") || strings.Contains(w.Body.String(), "gamma") {
+		t.Errorf("programs have /auth/session for this: %s", w.Body)
+	}
+}
+
+func TestSwitchingAccountsGoesOnByItself(t *testing.T) {
+	w := httptest.NewRecorder()
+	New("").SwitchAccount(w, "/auth/signin?return_to=%2Fa")
+	if got := w.Header().Get("Refresh"); w.Code != http.StatusOK || got != "0; url=/auth/signin?return_to=%2Fa" || !strings.Contains(w.Body.String(), `href="/auth/signin?return_to=%2Fa"`) {
+		t.Errorf("%d, Refresh %q\n%s", w.Code, got, w.Body)
+	}
+	w = httptest.NewRecorder()
+	New("").SwitchAccount(w, "https://evil.example/")
+	if got := w.Header().Get("Refresh"); strings.Contains(got+w.Body.String(), "evil") {
+		t.Errorf("Refresh %q\n%s", got, w.Body)
+	}
+}
+
+// Who can't see a page hears it: one heading, what it is about as its main part,
+// and what changes by itself announced.
+func TestPagesAreForScreenReaders(t *testing.T) {
+	w := httptest.NewRecorder()
+	support, err := ParseSupport("https://example.com/help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	Branded(Brand{Name: "Intercom", Support: support}).Refuse(w, View{Reason: StoreUnavailable, RetryAfter: time.Second}, true)
+	body := w.Body.String()
+	for _, want := range []string{`<html lang="en">`, "<header><span>Intercom</span></header>\n<main>\n<h1>", `<p role="status">This page tries again`, "</main>\n<footer>"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is missing", want)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	StoreUnavailable    Reason = "store_unavailable"
 	RedirectLoop        Reason = "redirect_loop"
 	TooManySessions     Reason = "too_many_sessions"
+	AppUnavailable      Reason = "app_unavailable"
 	TokenRejected       Reason = "token_rejected"
 	BadRequest          Reason = "bad_request"
 )
@@ -32,6 +33,7 @@ type entry struct {
 	status int
 	title  string // what happened, as a heading
 	text   string // what that means for the person, in calm words
+	note   string // what else they may need to know; "" = nothing
 	action string // what the button to SignInURL says; "" = none is offered
 	retry  bool   // asking for the same address again may well work
 }
@@ -47,7 +49,7 @@ var table = []entry{
 	{
 		reason: SessionExpired, status: http.StatusUnauthorized,
 		title:  "Your session has ended",
-		text:   "You have been signed in for as long as this site allows. Sign in again to go on where you were.",
+		text:   "You have been signed in for as long as this site allows, or were away for too long. Sign in again to go on where you were.",
 		action: "Sign in again",
 	},
 	{
@@ -66,6 +68,7 @@ var table = []entry{
 		reason: TenantForbidden, status: http.StatusForbidden,
 		title:  "Your workspace has no access here",
 		text:   "You are signed in, but this page is open to other Open Source Cloud workspaces only. Use an account in one of them, or ask the people who run this site.",
+		note:   "If you come back as the same person, sign out of Open Source Cloud itself first.",
 		action: "Sign in with another account",
 	},
 	{
@@ -132,6 +135,14 @@ var table = []entry{
 		text:   "There is no room for another session at the moment. Please try again in a little while.",
 		action: "Try again",
 		retry:  true,
+	},
+	{
+		// 503 rather than the 502 of a gateway whose upstream fails: this one is
+		// not there yet, which passes.
+		reason: AppUnavailable, status: http.StatusServiceUnavailable,
+		title: "The app is not ready yet",
+		text:  "It may be starting, or being updated, and should answer in a moment.",
+		retry: true,
 	},
 	{
 		reason: TokenRejected, status: http.StatusUnauthorized,

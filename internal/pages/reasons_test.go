@@ -26,7 +26,7 @@ func TestEveryReasonHasItsStatusAndWords(t *testing.T) {
 		NoSession: 401, SessionExpired: 401, SessionRevoked: 401, RefreshRejected: 401, TokenRejected: 401,
 		TenantForbidden: 403, CrossOrigin: 403, ConsentDenied: 403,
 		FlowExpired: 400, StateMismatch: 400, BadRequest: 400,
-		ProviderError: 502, ProviderUnavailable: 503, StoreUnavailable: 503, TooManySessions: 503,
+		ProviderError: 502, ProviderUnavailable: 503, StoreUnavailable: 503, TooManySessions: 503, AppUnavailable: 503,
 		RedirectLoop: 508,
 	}
 	reasons := allReasons()

@@ -2,9 +2,8 @@ package pages
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"cmp"
 	_ "embed"
-	"encoding/base64"
 	"html/template"
 	"net/http"
 )
@@ -19,56 +18,76 @@ var style string
 // rendered once, what depends on the request between that.
 var page = template.Must(template.New("page").Parse(pageSource))
 
-// contentSecurityPolicy lets nothing in but our own style, by its hash, and
-// forms to our own site (CSP Level 3 §6).
-var contentSecurityPolicy = "default-src 'none'; style-src 'sha256-" + styleHash() + "'; " +
-	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-
-func styleHash() string {
-	sum := sha256.Sum256([]byte(style))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
 // frame is the fixed part of a page, rendered ahead: what stands before and
 // after the element that reloads it, and its end.
-type frame struct{ head, message, end []byte }
+type frame struct {
+	head, message, end []byte
+	fixed              fixed
+	own                *Template // what is rendered instead, nil for none
+}
 
-func newFrame(app, title, text string) frame {
-	data := struct {
-		App, Title, Text string
-		Style            template.CSS
-	}{app, title, text, template.CSS(style)}
-	return frame{head: block("head", data), message: block("message", data), end: block("end", data)}
+// fixed is what varies from page to page, and not from request to request.
+type fixed struct {
+	Name        string
+	Logo        template.HTML
+	Style       template.CSS
+	Support     string
+	Title, Text string
+}
+
+func newFrame(brand Brand, title, text string) frame {
+	data := fixed{
+		Name: brand.Name, Logo: brand.Logo.image, Style: template.CSS(style + brand.Color.style()),
+		Support: brand.Support.url, Title: title, Text: text,
+	}
+	return frame{
+		head: block("head", data), message: block("message", data), end: block("end", data), fixed: data, own: brand.Template,
+	}
 }
 
 // parts is what varies from request to request.
 type parts struct {
-	Reload    int64  // seconds until the page loads itself again; 0 = never
-	ReloadURL string // what it loads then; "" = itself
-	Notes     []string
-	Link      string // the button, where it is a link
-	Self      bool   // the button loads the page's own address
-	Label     string
-	Post      string // the button, where it changes something
-	PostLabel string
-	Hint      string
-	Reason    Reason
-	Reference string
+	Reload     int64  // seconds until the page loads itself again; 0 = never
+	ReloadURL  string // what it loads then; "" = itself
+	User       string
+	Workspace  string
+	Workspaces []string // those let in
+	Notes      []string
+	Link       string // the button, where it is a link
+	Self       bool   // the button loads the page's own address
+	Label      string
+	Post       string // the button, where it changes something
+	PostLabel  string
+	Hint       string
+	Reason     Reason
+	Reference  string
 }
+
+// maxWorkspaces is how many workspaces are listed to somebody of another. More
+// of them help nobody find theirs.
+const maxWorkspaces = 5
 
 // refusalParts chooses the one thing the person can do about v.
 func refusalParts(v View) parts {
 	e := v.Reason.entry()
 	_, hint := v.words()
-	p := parts{Hint: hint, Reason: v.Reason, Reference: v.Reference}
+	p := parts{User: v.User, Workspace: v.Tenant, Hint: hint, Reason: v.Reason, Reference: v.Reference}
+	if len(v.Tenants) <= maxWorkspaces {
+		p.Workspaces = v.Tenants
+	}
+	if e.note != "" {
+		p.Notes = []string{e.note}
+	}
 	if v.RetryAfter > 0 {
 		p.Reload, p.ReloadURL = seconds(v.RetryAfter), v.RetryURL
 	}
 	switch {
 	case v.SignOutURL != "":
 		p.Post, p.PostLabel = v.SignOutURL, "Use another account"
-	case p.Reload > 0 || v.RetryURL != "":
+	case p.Reload > 0:
 		p.Link, p.Self, p.Label = v.RetryURL, v.RetryURL == "", "Try again now"
+	case v.RetryURL != "":
+		p.Link, p.Label = v.RetryURL, cmp.Or(e.action, "Try again")
 	case v.SignInURL != "" && e.action != "":
 		p.Link, p.Label = v.SignInURL, e.action
 	case e.retry:
@@ -80,6 +99,13 @@ func refusalParts(v View) parts {
 }
 
 func (f frame) render(p parts) []byte {
+	if f.own != nil {
+		if body, err := f.own.render(f.fixed, p); err == nil {
+			return body
+		}
+		// It rendered every kind of page when it was loaded. If it fails all the
+		// same, the gateway's own page says what there is to say.
+	}
 	var b bytes.Buffer
 	b.Grow(len(f.head) + len(f.message) + len(f.end) + 1024)
 	b.Write(f.head)

@@ -1,8 +1,10 @@
 package tokens
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/secret"
@@ -13,7 +15,11 @@ import (
 
 var errMalformed = errors.New("malformed record")
 
-const flagDynamicClient = 1
+const (
+	flagDynamicClient = 1 << iota
+	flagPackedAccess
+	flagPackedRefresh
+)
 
 func encodeMeta(m *meta) []byte {
 	b := make([]byte, 0, 96+len(m.user)+len(m.tenant))
@@ -44,7 +50,21 @@ func decodeMeta(b []byte) (meta, error) {
 }
 
 func encodeTokens(t *tokens) []byte {
-	parts := []string{t.access.Reveal(), t.refresh.Reveal(), t.client.ID, t.client.Secret.Reveal()}
+	var flags uint64
+	if t.client.Dynamic {
+		flags |= flagDynamicClient
+	}
+	packed := func(token secret.String, flag uint64) string {
+		short, ok := pack(token.Reveal())
+		if !ok {
+			return token.Reveal()
+		}
+		flags |= flag
+		return short
+	}
+	parts := []string{
+		packed(t.access, flagPackedAccess), packed(t.refresh, flagPackedRefresh), t.client.ID, t.client.Secret.Reveal(),
+	}
 	size := 1
 	for _, part := range parts {
 		size += len(part) + 3
@@ -53,19 +73,59 @@ func encodeTokens(t *tokens) []byte {
 	for _, part := range parts {
 		b = appendString(b, part)
 	}
-	var flags uint64
-	if t.client.Dynamic {
-		flags |= flagDynamicClient
-	}
 	return binary.AppendUvarint(b, flags)
 }
 
 func decodeTokens(b []byte) (tokens, error) {
 	d := decoder{rest: b}
-	t := tokens{access: secret.New(d.string()), refresh: secret.New(d.string())}
-	t.client = Client{ID: d.string(), Secret: secret.New(d.string())}
-	t.client.Dynamic = d.uvarint()&flagDynamicClient != 0
-	return t, d.end()
+	access, refresh := d.string(), d.string()
+	client := Client{ID: d.string(), Secret: secret.New(d.string())}
+	flags := d.uvarint()
+	if flags&flagPackedAccess != 0 {
+		access = d.unpack(access)
+	}
+	if flags&flagPackedRefresh != 0 {
+		refresh = d.unpack(refresh)
+	}
+	client.Dynamic = flags&flagDynamicClient != 0
+	if err := d.end(); err != nil {
+		return tokens{}, err
+	}
+	return tokens{access: secret.New(access), refresh: secret.New(refresh), client: client}, nil
+}
+
+// pack writes a token without its base64url, which JWTs are made of (RFC 7515
+// §3.1) and which takes a third more: each part between dots decoded, with its
+// length. False for a token that is none, or would not come back the same.
+func pack(token string) (packed string, ok bool) {
+	if token == "" {
+		return "", false
+	}
+	var b []byte
+	for part := range strings.SplitSeq(token, ".") {
+		plain, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil {
+			return "", false
+		}
+		b = appendString(b, string(plain))
+	}
+	packed = string(b)
+	again := decoder{}
+	return packed, again.unpack(packed) == token
+}
+
+// unpack undoes pack.
+func (d *decoder) unpack(packed string) string {
+	parts := decoder{rest: []byte(packed)}
+	var b []byte
+	for first := true; first || len(parts.rest) > 0; first = false {
+		if !first {
+			b = append(b, '.')
+		}
+		b = base64.RawURLEncoding.AppendEncode(b, []byte(parts.string()))
+	}
+	d.failed = d.failed || parts.failed
+	return string(b)
 }
 
 func appendString(b []byte, s string) []byte {

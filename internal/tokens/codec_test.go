@@ -90,6 +90,34 @@ func TestWhatIsEncodedIsDecodedAgain(t *testing.T) {
 	}
 }
 
+// Tokens of OSC are JWTs. Two thirds of what a session takes is theirs.
+func TestTokensAreStoredWithoutTheirBase64(t *testing.T) {
+	jwt := strings.Repeat("eyJhbGciOiJIUzI1NiJ9", 40) + "." + strings.Repeat("QUFB", 20) + ".c2lnbmVk"
+	short, ok := pack(jwt)
+	if !ok || len(short) > len(jwt)*4/5 {
+		t.Errorf("%d bytes of %d, %v", len(short), len(jwt), ok)
+	}
+	for _, token := range []string{
+		jwt, "a", "ab", "abc", "abcd", "AB", "QQ", "QR", "QQ==", "..", ".", "a.", ".QQ", "QQ..QQ", "QQ\n", "QUFB\r\nQUFB", "QQ.Q", "x-_y",
+		"not base64!", "+/+/", "0123456789abcdef", strings.Repeat(".", 100),
+	} {
+		tk := tokens{access: secret.New(token), refresh: secret.New("QUFB." + token)}
+		got, err := decodeTokens(encodeTokens(&tk))
+		if err != nil || got.access.Reveal() != token || got.refresh.Reveal() != "QUFB."+token {
+			t.Errorf("%q came back as %q and %q (%v)", token, got.access.Reveal(), got.refresh.Reveal(), err)
+		}
+	}
+}
+
+// Records of versions that kept tokens as they are.
+func TestARecordOfUnpackedTokensIsRead(t *testing.T) {
+	old := []byte("\x04QUFB\x04QkJC\x01c\x01s\x01") // access, refresh, client's id and secret, a dynamic one
+	got, err := decodeTokens(old)
+	if err != nil || got.access.Reveal() != "QUFB" || got.refresh.Reveal() != "QkJC" || !got.client.Dynamic {
+		t.Errorf("%v, %q", err, got.access.Reveal())
+	}
+}
+
 func TestNothingShorterOrLongerIsDecoded(t *testing.T) {
 	m, tk := aMeta(), someTokens()
 	for name, test := range map[string]struct {

@@ -45,7 +45,7 @@ func (v *Vault) KeepJobs(ring *KeyRing) {
 // whose tokens it is for. As long as it is good the session is kept fresh. Errors
 // are those of Fresh.
 func (v *Vault) Job(ctx context.Context, site string, ticket Ticket, service string, life time.Duration) (secret.String, error) {
-	h := handle{ticket: ticket, name: ticket.Name(), site: site}
+	h := handle{ticket: ticket, site: site}
 	now := v.now()
 	r, err := v.load(ctx, h)
 	if err != nil {
@@ -76,7 +76,7 @@ func (v *Vault) keepForJobs(h handle, r *record, now time.Time, life time.Durati
 	}
 	key := ring.newest()
 	seal := v.sealer()
-	sealed, err := seal.appendSealed(key.id[:], key.kept, h.ticket.Bytes(), keptData(h.name, h.site), false)
+	sealed, err := seal.appendSealed(key.id[:], key.kept, h.ticket.Bytes(), keptData(h.name(), h.site), false)
 	if err != nil {
 		return false
 	}
@@ -188,7 +188,7 @@ func (v *Vault) recallJobs(ctx context.Context) error {
 			return nil
 		}
 		if ticket, ok := v.keptTicket(r, name, parts.site); ok {
-			v.recallJob(ctx, handle{ticket: ticket, name: name, site: parts.site}, r.lastUsed)
+			v.recallJob(ctx, handle{ticket: ticket, site: parts.site}, r.lastUsed)
 		}
 		return nil
 	}))

@@ -22,7 +22,7 @@ func aJobVault(t testing.TB, number byte) *Vault {
 // aHandle is a handle for ticket 1, good for so long.
 func aHandle(t testing.TB, v *Vault, service string, life time.Duration) string {
 	t.Helper()
-	handle, err := v.sealHandle(handle{ticket: aTicket(1), name: aTicket(1).Name(), site: aSite}, service, v.now().Add(life))
+	handle, err := v.sealHandle(handle{ticket: aTicket(1), site: aSite}, service, v.now().Add(life))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func keptIn(t *testing.T, v *Vault) *record {
 	v.KeepJobs(aSealer(t, 9).ring)
 	r := aRecord()
 	r.expires = v.now().Add(24 * time.Hour)
-	if !v.keepForJobs(handle{ticket: aTicket(1), name: aTicket(1).Name(), site: aSite}, r, v.now(), time.Hour) {
+	if !v.keepForJobs(handle{ticket: aTicket(1), site: aSite}, r, v.now(), time.Hour) {
 		t.Fatal("the ticket is not kept")
 	}
 	return r

@@ -36,15 +36,26 @@ type keeper struct {
 	ended   chan struct{}
 }
 
-// kept is a session the keeper looks after.
+// kept is a session the keeper looks after. There is one for every session in
+// use, so it is kept small.
 type kept struct {
 	handle       handle
-	lastUsed     time.Time
-	jobsUntil    time.Time
-	tokenExpires time.Time
-	due          time.Time
+	lastUsed     instant
+	jobsUntil    instant
+	tokenExpires instant
+	due          instant
 	index        int // in the queue
 }
+
+// instant is a time as records have it, in milliseconds since 1970: a third of
+// a time.Time, and nothing for the collector to follow.
+type instant int64
+
+func instantOf(t time.Time) instant { return instant(t.UnixMilli()) }
+
+func (i instant) time() time.Time { return time.UnixMilli(int64(i)) }
+
+func (i instant) add(d time.Duration) instant { return i + instant(d.Milliseconds()) }
 
 // KeepAlive starts refreshing sessions in the background, until Close.
 func (v *Vault) KeepAlive() {
@@ -65,7 +76,7 @@ func (v *Vault) Sessions() int {
 
 // keep notes that a session is in use.
 func (v *Vault) keep(h handle, r *record, now time.Time) {
-	if r.refresh.IsEmpty() {
+	if r.refresh.IsEmpty() || r.keptLately(now, min(keptEvery, v.policy.Load().Idle/touchesPerIdle)) {
 		return
 	}
 	v.keeper.used(h, r, now)
@@ -74,9 +85,9 @@ func (v *Vault) keep(h handle, r *record, now time.Time) {
 func (k *keeper) used(h handle, r *record, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	entry := k.known[h.name]
-	if entry != nil && (r.unsaved || entry.tokenExpires.Equal(r.tokenExpires)) {
-		entry.lastUsed, entry.jobsUntil = now, r.jobs.until
+	entry := k.known[h.name()]
+	if entry != nil && (r.unsaved || entry.tokenExpires == instantOf(r.tokenExpires)) {
+		entry.lastUsed, entry.jobsUntil = instantOf(now), instantOf(r.jobs.until)
 		return
 	}
 	if entry == nil {
@@ -84,9 +95,9 @@ func (k *keeper) used(h handle, r *record, now time.Time) {
 			k.known = map[Name]*kept{}
 		}
 		entry = &kept{handle: h, index: -1}
-		k.known[h.name] = entry
+		k.known[h.name()] = entry
 	}
-	entry.lastUsed, entry.jobsUntil = now, r.jobs.until
+	entry.lastUsed, entry.jobsUntil = instantOf(now), instantOf(r.jobs.until)
 	k.schedule(entry, r)
 }
 
@@ -94,7 +105,7 @@ func (k *keeper) used(h handle, r *record, now time.Time) {
 // begin to ask for it, with jitter: sessions that began together must not come
 // to the provider together, nor replicas to the same session.
 func (k *keeper) schedule(entry *kept, r *record) {
-	entry.tokenExpires = r.tokenExpires
+	entry.tokenExpires = instantOf(r.tokenExpires)
 	k.enqueue(entry, r.tokenExpires.Add(-r.ahead()-jitter(r.earlier())))
 }
 
@@ -109,7 +120,7 @@ func jitter(most time.Duration) time.Duration {
 }
 
 func (k *keeper) enqueue(entry *kept, due time.Time) {
-	entry.due = due
+	entry.due = instantOf(due)
 	if entry.index < 0 {
 		heap.Push(&k.queue, entry)
 	} else {
@@ -193,11 +204,11 @@ func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) 
 	k.follow(now.Round(0))
 	for len(k.queue) > 0 {
 		entry := k.queue[0]
-		if wait := entry.due.Sub(now); wait > 0 {
+		if wait := entry.due.time().Sub(now); wait > 0 {
 			return nil, min(wait, keeperNap)
 		}
-		if now.Sub(entry.lastUsed) > idle && !now.Before(entry.jobsUntil) {
-			k.remove(entry.handle.name)
+		if now.Sub(entry.lastUsed.time()) > idle && instantOf(now) >= entry.jobsUntil {
+			k.remove(entry.handle.name())
 			continue
 		}
 		heap.Pop(&k.queue)
@@ -211,7 +222,7 @@ func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) 
 func (k *keeper) follow(now time.Time) {
 	if back := k.seen.Sub(now); back > 0 {
 		for _, entry := range k.queue { // all alike, which leaves it in order
-			entry.due = entry.due.Add(-back)
+			entry.due = entry.due.add(-back)
 		}
 	}
 	k.seen = now
@@ -234,12 +245,12 @@ func (v *Vault) refreshKept(entry *kept) {
 	r, _ := result.Val.(*record)
 	v.keeper.mu.Lock()
 	defer v.keeper.mu.Unlock()
-	if v.keeper.known[h.name] != entry {
+	if v.keeper.known[h.name()] != entry {
 		return // signed out meanwhile
 	}
 	switch now := v.now(); {
 	case errors.Is(result.Err, ErrAbsent), result.Err == nil && r.ended != "":
-		v.keeper.remove(h.name)
+		v.keeper.remove(h.name())
 	case result.Err != nil, r.needs(now, r.earlier()): // as while another replica is at it
 		v.keeper.enqueue(entry, now.Add(keeperRetry+jitter(keeperRetry)))
 	default:
@@ -252,7 +263,7 @@ func (v *Vault) refreshKept(entry *kept) {
 func (v *Vault) withUse(r *record, entry *kept) *record {
 	v.keeper.mu.Lock()
 	defer v.keeper.mu.Unlock()
-	return r.usedAt(entry.lastUsed)
+	return r.usedAt(entry.lastUsed.time())
 }
 
 // usedAt is the record with a use that may not be written down yet: where the
@@ -269,7 +280,7 @@ func (r *record) usedAt(at time.Time) *record {
 type keptQueue []*kept
 
 func (q keptQueue) Len() int           { return len(q) }
-func (q keptQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q keptQueue) Less(i, j int) bool { return q[i].due < q[j].due }
 func (q keptQueue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
 	q[i].index, q[j].index = i, j

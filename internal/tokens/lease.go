@@ -33,7 +33,7 @@ var errElsewhere = errors.New("another replica is refreshing the session")
 // the lease was waited for: a refresh token that is sent and given up on a moment
 // later may be lost.
 func (v *Vault) leased(ctx context.Context, h handle, look func(context.Context) (*record, bool, error), work func(context.Context) (*record, error)) (*record, error) {
-	name := leaseName(h.name)
+	name := leaseName(h.name())
 	for poll := leasePoll; ; poll = min(2*poll, leasePollMost) {
 		err := v.store.Lease(ctx, name, v.holder, leaseTTL)
 		if err == nil {

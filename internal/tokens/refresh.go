@@ -78,13 +78,13 @@ func (r *record) take(set Set, now time.Time) {
 	if !set.Refresh.IsEmpty() {
 		r.refresh = set.Refresh
 	}
-	r.tokenIssued, r.tokenExpires, r.made = now, now.Add(set.Lifetime), nil
+	r.tokenIssued, r.tokenExpires, r.known = now, now.Add(set.Lifetime), nil
 }
 
 // refreshBehind starts a refresh nobody waits for, unless one is under way or
 // the last one asks for a pause.
 func (v *Vault) refreshBehind(ctx context.Context, h handle, now time.Time) {
-	if v.pauses.left(h.name, now) > 0 {
+	if v.pauses.left(h.name(), now) > 0 {
 		return
 	}
 	v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) { return v.refresh(ctx, h, due) })
@@ -111,7 +111,7 @@ func (v *Vault) refreshNow(ctx context.Context, h handle, r *record) (*Session, 
 		case fresh.ended != "":
 			return nil, &Ended{Reason: fresh.ended, User: fresh.user}
 		default:
-			return fresh.session(h.name), nil
+			return fresh.session(h.name()), nil
 		}
 	}
 }
@@ -125,25 +125,26 @@ func (v *Vault) makeDo(h handle, r *record, err error) (*Session, error) {
 		return nil, ErrAbsent
 	}
 	if r.alive(v.now()) {
-		return r.session(h.name), nil
+		return r.session(h.name()), nil
 	}
 	var unavailable *Unavailable
 	if errors.As(err, &unavailable) {
 		return nil, unavailable
 	}
-	return nil, &Unavailable{Part: PartProvider, RetryAfter: max(retryAfter(err), v.pauses.left(h.name, v.now())), Err: err}
+	return nil, &Unavailable{Part: PartProvider, RetryAfter: max(retryAfter(err), v.pauses.left(h.name(), v.now())), Err: err}
 }
 
 // behind runs work on a session once, however many ask for it at the same
 // time, detached from the request that was first.
 func (v *Vault) behind(ctx context.Context, kind string, h handle, work func(context.Context) (*record, error)) <-chan singleflight.Result {
 	v.pending.begin()
-	flight := v.flights.DoChan(kind+string(h.name[:]), func() (result any, err error) {
+	name := h.name()
+	flight := v.flights.DoChan(kind+string(name[:]), func() (result any, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 		defer cancel()
 		defer func() { // a panic here would end the process, and every session in it
 			if recover() != nil {
-				v.log.Error("panic behind a request", "kind", kind, "session", h.name.Digest(), "stack", string(debug.Stack()))
+				v.log.Error("panic behind a request", "kind", kind, "session", h.name().Digest(), "stack", string(debug.Stack()))
 				err = errPanic
 			}
 		}()
@@ -177,7 +178,7 @@ func (v *Vault) refresh(ctx context.Context, h handle, due func(*record, time.Ti
 		case err == nil && !due(saved, now):
 			return saved, nil
 		case err != nil && r.urgency(now) != refreshDue:
-			v.pauses.failed(h.name, now, minPause)
+			v.pauses.failed(h.name(), now, minPause)
 			return nil, err
 		}
 	}
@@ -193,7 +194,7 @@ func (v *Vault) refresh(ctx context.Context, h handle, due func(*record, time.Ti
 // trade calls the provider, unless a pause is on. Only now: a pause after a
 // success must not keep a request from the token that success brought.
 func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error) {
-	if left := v.pauses.left(h.name, v.now()); left > 0 {
+	if left := v.pauses.left(h.name(), v.now()); left > 0 {
 		return r, &Unavailable{Part: PartProvider, RetryAfter: left, Err: errPaused}
 	}
 	used, begun := r.refresh, v.now() // a token's life may begin when it is asked for
@@ -204,28 +205,28 @@ func (v *Vault) trade(ctx context.Context, h handle, r *record) (*record, error)
 		return v.reject(ctx, h, used)
 	case err != nil:
 		v.observeRefresh("failed")
-		pause := v.pauses.failed(h.name, v.now(), retryAfter(err))
-		v.log.Warn("refresh failed; the session is kept", "session", h.name.Digest(), "tenant", r.tenant, "retry_in", pause, "error", err)
+		pause := v.pauses.failed(h.name(), v.now(), retryAfter(err))
+		v.log.Warn("refresh failed; the session is kept", "session", h.name().Digest(), "tenant", r.tenant, "retry_in", pause, "error", err)
 		return nil, err
 	}
-	v.pauses.succeeded(h.name, v.now())
+	v.pauses.succeeded(h.name(), v.now())
 	if differ(r.user, set.User) || differ(r.tenant, set.Tenant) {
 		v.observeRefresh("rejected")
-		v.log.Error("the provider refreshed a session to another user; it is ended", "session", h.name.Digest())
+		v.log.Error("the provider refreshed a session to another user; it is ended", "session", h.name().Digest())
 		return v.reject(ctx, h, used) // whose requests the pair would sign is no longer certain
 	}
 	saved, err := v.save(ctx, h, used, set, begun)
 	if err == nil || errors.Is(err, ErrAbsent) {
 		if err == nil {
 			v.observeRefresh("ok")
-			v.log.Debug("refreshed", "session", h.name.Digest(), "tenant", r.tenant)
+			v.log.Debug("refreshed", "session", h.name().Digest(), "tenant", r.tenant)
 		}
 		return saved, err
 	}
 	// The provider has given the pair and the store would not take it. It is
 	// the only one there is: served from memory, saved as soon as possible.
 	v.observeRefresh("unsaved")
-	v.log.Warn("a new token could not be stored yet; keeping it in memory", "session", h.name.Digest(), "error", err)
+	v.log.Warn("a new token could not be stored yet; keeping it in memory", "session", h.name().Digest(), "error", err)
 	v.unsaved.put(unsavedPair{handle: h, used: []secret.String{used}, set: set, at: begun})
 	r.take(set, begun)
 	r.unsaved = true
@@ -254,7 +255,7 @@ func (v *Vault) reject(ctx context.Context, h handle, used secret.String) (*reco
 	defer cancel()
 	r, err := v.conclude(ctx, h, EndRejected, func(r *record) bool { return r.refresh.Equal(used) })
 	if err != nil {
-		v.pauses.failed(h.name, v.now(), 0)
+		v.pauses.failed(h.name(), v.now(), 0)
 		return nil, err
 	}
 	return r, nil

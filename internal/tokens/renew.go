@@ -21,7 +21,7 @@ const (
 // token by now, and returned as it stands then: with the token that was refused
 // where refreshing again would be too soon. Errors are those of Fresh.
 func (v *Vault) Renew(ctx context.Context, site string, ticket Ticket, refused secret.String) (*Session, error) {
-	h := handle{ticket: ticket, name: ticket.Name(), site: site}
+	h := handle{ticket: ticket, site: site}
 	r, err := v.load(ctx, h)
 	switch {
 	case err != nil:
@@ -29,7 +29,7 @@ func (v *Vault) Renew(ctx context.Context, site string, ticket Ticket, refused s
 	case r.ended != "":
 		return nil, &Ended{Reason: r.ended, User: r.user}
 	case !isRenewable(r, refused, v.now()):
-		return r.session(h.name), nil
+		return r.session(h.name()), nil
 	}
 	// A refresh that was under way already may find nothing to do: then this one
 	// is next.
@@ -42,7 +42,7 @@ func (v *Vault) Renew(ctx context.Context, site string, ticket Ticket, refused s
 	case r.ended != "":
 		return nil, &Ended{Reason: r.ended, User: r.user}
 	default:
-		return r.session(h.name), nil
+		return r.session(h.name()), nil
 	}
 }
 
@@ -52,7 +52,7 @@ func (v *Vault) renewOnce(ctx context.Context, h handle, r *record, refused secr
 	own := false
 	done := v.behind(ctx, "refresh", h, func(ctx context.Context) (*record, error) {
 		own = true
-		mayRenew := v.mayRenew(h.name, v.now())
+		mayRenew := v.mayRenew(h.name(), v.now())
 		return v.refresh(ctx, h, func(r *record, now time.Time) bool {
 			return due(r, now) || mayRenew && isRenewable(r, refused, now)
 		})

@@ -45,8 +45,8 @@ type record struct {
 	meta
 	tokens
 	generation uint64
-	unsaved    bool     // holds a pair that the store does not have yet
-	made       *Session // what session returns, where it was made before
+	unsaved    bool   // holds a pair that the store does not have yet
+	known      *known // nil where the record is not as it is stored
 }
 
 // meta is what operating needs to see of a session without its ticket.
@@ -75,8 +75,8 @@ type tokens struct {
 }
 
 func (r *record) session(name Name) *Session {
-	if r.made != nil {
-		return r.made
+	if r.known != nil {
+		return r.known.session
 	}
 	return &Session{
 		Name: name, Access: r.access, Bearer: secret.New("Bearer " + r.access.Reveal()), User: r.user, Tenant: r.tenant,

@@ -64,7 +64,7 @@ func (v *Vault) Stream(site string, ticket Ticket, session *Session, stream *Str
 	known := v.streams.sessions[session.Name]
 	if known == nil {
 		known = &streaming{
-			handle: handle{ticket: ticket, name: session.Name, site: site}, user: session.User, tenant: session.Tenant,
+			handle: handle{ticket: ticket, site: site}, user: session.User, tenant: session.Tenant,
 			expires: session.Expires, open: map[*Stream]struct{}{},
 		}
 		v.streams.sessions[session.Name] = known
@@ -97,7 +97,7 @@ func (s *streams) closed(known *streaming, stream *Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(known.open, stream)
-	if name := known.handle.name; len(known.open) == 0 && s.sessions[name] == known {
+	if name := known.handle.name(); len(known.open) == 0 && s.sessions[name] == known {
 		delete(s.sessions, name)
 	}
 }
@@ -124,7 +124,7 @@ func (s *streams) endThose(name Name, chosen func(*Stream) bool) {
 // endAll ends all streams there are.
 func (s *streams) endAll() {
 	for _, known := range s.snapshot() {
-		s.end(known.handle.name)
+		s.end(known.handle.name())
 	}
 }
 
@@ -188,7 +188,7 @@ func (v *Vault) lookAround() {
 func (v *Vault) endOverdue() {
 	now := v.now()
 	for _, known := range v.streams.snapshot() {
-		v.streams.endThose(known.handle.name, func(s *Stream) bool {
+		v.streams.endThose(known.handle.name(), func(s *Stream) bool {
 			return !now.Before(known.expires) || s.Most > 0 && now.Sub(s.Begun) >= s.Most
 		})
 	}
@@ -202,10 +202,10 @@ func (v *Vault) lookAfter(h handle) {
 	r, err := v.load(ctx, h)
 	switch now := v.now(); {
 	case errors.Is(err, ErrAbsent), err == nil && r.ended != "":
-		v.streams.end(h.name)
+		v.streams.end(h.name())
 	case err != nil:
 	case v.isOver(r.usedAt(now), now):
-		v.streams.end(h.name)
+		v.streams.end(h.name())
 		v.end(ctx, h, EndExpired)
 	default:
 		v.keep(h, r, now)

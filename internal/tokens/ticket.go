@@ -18,8 +18,15 @@ const nameLabel = "osc-gw/1 name"
 
 // Ticket is the secret in the session cookie. Who holds it holds the session,
 // so it refuses to be printed. The value is a [secret.String] because package fmt
-// follows a pointer to an array where it complains about the verb.
+// follows a pointer to an array where it complains about the verb. Behind the
+// secret stands its name, which every request asks for.
 type Ticket struct{ value secret.String }
+
+func newTicket(random [TicketSize]byte) Ticket {
+	input := append([]byte(nameLabel), random[:]...)
+	name := sha256.Sum256(input)
+	return Ticket{secret.New(string(random[:]) + string(name[:]))}
+}
 
 // NewTicket draws a ticket from random. An error means there is no randomness
 // to be had, and no session must be made.
@@ -28,7 +35,7 @@ func NewTicket(random io.Reader) (Ticket, error) {
 	if _, err := io.ReadFull(random, value[:]); err != nil {
 		return Ticket{}, fmt.Errorf("drawing a ticket: %w", err)
 	}
-	return Ticket{secret.New(string(value[:]))}, nil
+	return newTicket(value), nil
 }
 
 // TicketFrom takes the bytes of a ticket out of a cookie. False unless there
@@ -37,21 +44,26 @@ func TicketFrom(b []byte) (Ticket, bool) {
 	if len(b) != TicketSize {
 		return Ticket{}, false
 	}
-	return Ticket{secret.New(string(b))}, true
+	return newTicket([TicketSize]byte(b)), true
 }
 
-// Bytes is the ticket itself, for the cookie alone.
-func (t Ticket) Bytes() []byte { return []byte(t.value.Reveal()) }
+// Bytes is the ticket itself, for the cookie alone; nil of the zero Ticket.
+func (t Ticket) Bytes() []byte {
+	if t.IsZero() {
+		return nil
+	}
+	return []byte(t.value.Reveal()[:TicketSize])
+}
 
 // IsZero tells whether there is no ticket.
 func (t Ticket) IsZero() bool { return t.value.IsEmpty() }
 
-// Name is where the session's record is kept.
-func (t Ticket) Name() Name {
-	var input [len(nameLabel) + TicketSize]byte
-	copy(input[:], nameLabel)
-	copy(input[len(nameLabel):], t.value.Reveal())
-	return Name(sha256.Sum256(input[:]))
+// Name is where the session's record is kept; the zero Name for the zero Ticket.
+func (t Ticket) Name() (name Name) {
+	if !t.IsZero() {
+		copy(name[:], t.value.Reveal()[TicketSize:])
+	}
+	return name
 }
 
 // String, Format and LogValue keep a ticket out of every output.

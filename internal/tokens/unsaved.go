@@ -30,13 +30,13 @@ type unsavedPair struct {
 func (u *unsaved) put(pair unsavedPair) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if before, there := u.pairs[pair.handle.name]; there {
+	if before, there := u.pairs[pair.handle.name()]; there {
 		pair.used = slices.Concat(before.used, pair.used)
 	}
 	if u.pairs == nil {
 		u.pairs = map[Name]unsavedPair{}
 	}
-	u.pairs[pair.handle.name] = pair
+	u.pairs[pair.handle.name()] = pair
 }
 
 func (u *unsaved) get(name Name) (unsavedPair, bool) {
@@ -91,7 +91,7 @@ func (u *unsaved) overlay(name Name, r *record) {
 func (v *Vault) flush(ctx context.Context) {
 	for _, pair := range v.unsaved.all() {
 		if _, err := v.saveAgain(ctx, pair.handle); err != nil && !errors.Is(err, ErrAbsent) {
-			v.log.Error("a token could not be stored; its session is lost with this process", "session", pair.handle.name.Digest(), "error", err)
+			v.log.Error("a token could not be stored; its session is lost with this process", "session", pair.handle.name().Digest(), "error", err)
 		}
 	}
 }

@@ -124,9 +124,10 @@ func (v *Vault) sealer() sealer { return sealer{ring: v.ring.Load(), random: v.r
 // handle is what it takes to work on one session.
 type handle struct {
 	ticket Ticket
-	name   Name
 	site   string
 }
+
+func (h handle) name() Name { return h.ticket.Name() }
 
 // Create stores a new session of a site and returns its ticket. The session
 // exists once there is no error; an error means that there is none.
@@ -145,18 +146,18 @@ func (v *Vault) Create(ctx context.Context, site string, client Client, set Set)
 		generation: 1,
 	}
 	r.take(set, now)
-	h := handle{ticket: ticket, name: ticket.Name(), site: site}
+	h := handle{ticket: ticket, site: site}
 	seal := v.sealer()
-	sealed, err := seal.seal(r, h.name, site, ticket)
+	sealed, err := seal.seal(r, h.name(), site, ticket)
 	if err != nil {
 		return Ticket{}, nil, err
 	}
-	err = v.store.Create(ctx, h.name, Record{Generation: 1, Expires: r.expires, Sealed: sealed})
+	err = v.store.Create(ctx, h.name(), Record{Generation: 1, Expires: r.expires, Sealed: sealed})
 	if err != nil {
 		return Ticket{}, nil, storeError(err)
 	}
 	v.keep(h, r, now)
-	return ticket, r.session(h.name), nil
+	return ticket, r.session(h.name()), nil
 }
 
 // Fresh opens a session and returns it with a token that is still good,
@@ -177,18 +178,18 @@ func (v *Vault) Lasting(ctx context.Context, site string, ticket Ticket) (*Sessi
 // fresh waits for a refresh that is as urgent as that, and starts one behind the
 // request where it is less.
 func (v *Vault) fresh(ctx context.Context, site string, ticket Ticket, waitFrom urgency) (*Session, error) {
-	h := handle{ticket: ticket, name: ticket.Name(), site: site}
-	r, err := v.load(ctx, h)
+	h := handle{ticket: ticket, site: site}
+	r, err := v.look(ctx, h)
 	if err != nil {
 		return nil, err
 	}
 	now := v.now()
-	if r.ended == "" && v.isOver(r, now) {
-		v.end(ctx, h, EndExpired)
-		r.ended = EndExpired
-	}
-	if r.ended != "" {
+	switch {
+	case r.ended != "":
 		return nil, &Ended{Reason: r.ended, User: r.user}
+	case v.isOver(r, now):
+		v.end(ctx, h, EndExpired)
+		return nil, &Ended{Reason: EndExpired, User: r.user}
 	}
 	v.keep(h, r, now)
 	v.touch(ctx, h, r, now)
@@ -198,14 +199,14 @@ func (v *Vault) fresh(ctx context.Context, site string, ticket Ticket, waitFrom 
 	case need == refreshSoon:
 		v.refreshBehind(ctx, h, now)
 	}
-	return r.session(h.name), nil
+	return r.session(h.name()), nil
 }
 
 // Peek opens a session as it stands, without refreshing it and without
 // counting as use. Its errors are those of Fresh.
 func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session, error) {
-	h := handle{ticket: ticket, name: ticket.Name(), site: site}
-	r, err := v.load(ctx, h)
+	h := handle{ticket: ticket, site: site}
+	r, err := v.look(ctx, h)
 	switch {
 	case err != nil:
 		return nil, err
@@ -214,7 +215,7 @@ func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session,
 	case v.isOver(r, v.now()):
 		return nil, &Ended{Reason: EndExpired, User: r.user}
 	default:
-		return r.session(h.name), nil
+		return r.session(h.name()), nil
 	}
 }
 
@@ -247,28 +248,46 @@ func (v *Vault) forget(name Name) {
 	v.streams.end(name)
 }
 
-// load reads and opens a record. One that does not open is as good as absent:
-// damaged, of another site, or sealed with a key that is gone.
+// load reads and opens a record, for a caller who may change it.
 func (v *Vault) load(ctx context.Context, h handle) (*record, error) {
-	stored, err := v.store.Load(ctx, h.name)
+	shared, err := v.read(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	own := *shared
+	v.unsaved.overlay(h.name(), &own)
+	return &own, nil
+}
+
+// look is load for a caller who changes nothing: the record may be shared.
+func (v *Vault) look(ctx context.Context, h handle) (*record, error) {
+	if _, newer := v.unsaved.get(h.name()); newer {
+		return v.load(ctx, h)
+	}
+	return v.read(ctx, h)
+}
+
+// read reads a record as it is stored, to be shared. One that does not open is
+// as good as absent: damaged, of another site, or sealed with a key that is gone.
+func (v *Vault) read(ctx context.Context, h handle) (*record, error) {
+	name := h.name()
+	stored, err := v.store.Load(ctx, name)
 	if err != nil {
 		if errors.Is(err, ErrAbsent) {
-			v.forget(h.name)
+			v.forget(name)
 		}
 		return nil, storeError(err)
 	}
 	seal := v.sealer()
-	r := v.opened.get(h.name, seal.ring, stored.Sealed, h.site)
-	if r == nil {
-		if r, err = seal.open(stored.Sealed, h.name, h.site, h.ticket); err != nil {
-			v.log.Warn("session record does not open", "session", h.name.Digest())
-			return nil, ErrAbsent
-		}
-		v.opened.put(h.name, seal.ring, stored.Sealed, h.site, r)
+	if r := v.opened.get(name, seal.ring, stored, h.site); r != nil {
+		return r, nil
 	}
-	r.generation = stored.Generation
-	v.unsaved.overlay(h.name, r)
-	return r, nil
+	r, err := seal.open(stored.Sealed, name, h.site, h.ticket)
+	if err != nil {
+		v.log.Warn("session record does not open", "session", name.Digest())
+		return nil, ErrAbsent
+	}
+	return v.opened.put(name, seal.ring, stored, h.site, r), nil
 }
 
 // maxConflicts bounds how often one change is tried against other writers.
@@ -286,18 +305,19 @@ func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool)
 		if !change(r) {
 			return r, nil
 		}
+		r.known = nil
 		r.generation++
 		seal := v.sealer()
-		sealed, err := seal.seal(r, h.name, h.site, h.ticket)
+		sealed, err := seal.seal(r, h.name(), h.site, h.ticket)
 		if err != nil {
 			return nil, err
 		}
-		err = v.store.Replace(ctx, h.name, Record{Generation: r.generation, Expires: r.expires, Sealed: sealed})
+		err = v.store.Replace(ctx, h.name(), Record{Generation: r.generation, Expires: r.expires, Sealed: sealed})
 		switch {
 		case err == nil:
 			if r.unsaved { // whatever was written, the pair went along
 				r.unsaved = false
-				v.unsaved.saved(h.name, access)
+				v.unsaved.saved(h.name(), access)
 			}
 			return r, nil
 		case !errors.Is(err, ErrConflict):
@@ -311,7 +331,7 @@ func (v *Vault) update(ctx context.Context, h handle, change func(*record) bool)
 // no more than asking again next time.
 func (v *Vault) end(ctx context.Context, h handle, reason EndReason) {
 	if _, err := v.conclude(ctx, h, reason, func(*record) bool { return true }); err != nil {
-		v.log.Warn("ending a session was not stored", "session", h.name.Digest(), "reason", reason, "error", err)
+		v.log.Warn("ending a session was not stored", "session", h.name().Digest(), "reason", reason, "error", err)
 	}
 }
 
@@ -328,7 +348,7 @@ func (v *Vault) conclude(ctx context.Context, h handle, reason EndReason, holds 
 		return first
 	})
 	if err == nil && first {
-		v.ended(r.info(h.name, h.site))
+		v.ended(r.info(h.name(), h.site))
 	}
 	return r, err
 }

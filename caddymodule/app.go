@@ -85,6 +85,7 @@ type App struct {
 	jobKeys  *tokens.KeyRing // likewise
 	observer *observer
 	settings *settings
+	store    storeOpener
 	runtime  *runtime
 	safe     *safe
 	explain  func(*Handler, gate.Decision) // nil but for osc-gateway explain

@@ -233,12 +233,9 @@ func harmless(q Question) (config *caddy.Config, remove func(), err error) {
 		return nil, nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	object["admin"] = map[string]any{"disabled": true}
 	object["storage"] = map[string]any{"module": "file_system", "root": dir}
-	object["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}}
+	idle(object)
 	apps := child(object, "apps")
-	delete(apps, "tls")
-	delete(apps, "pki")
 	ours := child(apps, "osc_auth")
 	for _, kept := range []string{"keys", "job_keys", "client_secret", "environment"} {
 		delete(ours, kept)
@@ -248,21 +245,36 @@ func harmless(q Question) (config *caddy.Config, remove func(), err error) {
 	delete(ours, "client_id")
 	ours["issuer"] = q.Provider
 	ours["token_service"], ours["catalog"] = q.Provider+"/token", q.Provider+"/catalog"
+	withoutUpstreams(object)
+	if config, err = configOf(object); err != nil {
+		remove()
+	}
+	return config, remove, err
+}
+
+// idle is what keeps a configuration from doing anything but being provisioned:
+// no admin API, no log but of errors, no certificates.
+func idle(object map[string]any) {
+	object["admin"] = map[string]any{"disabled": true}
+	object["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "ERROR"}}}
+	apps := child(object, "apps")
+	delete(apps, "tls")
+	delete(apps, "pki")
 	for _, server := range child(child(apps, "http"), "servers") {
 		if server, ok := server.(map[string]any); ok {
 			server["automatic_https"] = map[string]any{"disable": true}
 		}
 	}
-	withoutUpstreams(object)
+}
+
+// configOf is a configuration that was worked on.
+func configOf(object map[string]any) (*caddy.Config, error) {
 	text, err := json.Marshal(object)
-	if err == nil {
-		config = new(caddy.Config)
-		err = json.Unmarshal(text, config)
-	}
 	if err != nil {
-		remove()
+		return nil, err
 	}
-	return config, remove, err
+	config := new(caddy.Config)
+	return config, json.Unmarshal(text, config)
 }
 
 // child is the object under a name, made if need be.

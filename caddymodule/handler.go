@@ -125,6 +125,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	})
 	h.discreet = newDiscreet(ctx, hygiene.TokenFields())
 	h.warnOfInjection(log)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterOnShutdown(h.app.runtime.exiting)
+	}
 	return nil
 }
 

@@ -54,6 +54,7 @@ func (a *App) provisionRuntime(ctx caddy.Context) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	opener := loaded.(storeOpener)
+	a.store = opener
 	key, err := opener.identity()
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -163,6 +164,15 @@ func (rt *runtime) opened() *tokens.Vault {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	return rt.vault
+}
+
+// exiting ends the streams where the process is about to end: Caddy waits for
+// requests under way, for ever by default, and only then ends its modules. On a
+// reload they go on.
+func (rt *runtime) exiting() {
+	if vault := rt.opened(); vault != nil && caddy.Exiting() {
+		vault.EndStreams()
+	}
 }
 
 // closeTimeout is how long the process waits for refreshes under way before it

@@ -44,7 +44,7 @@ func TestAttack2Logs(t *testing.T) {
 	})
 }
 
-// attack2Filter is the access log the README has: it leaves out what clients
+// attack2Filter is the access log docs/behaviour.md has: it leaves out what clients
 // write for the gateway to delete.
 const attack2Filter = `	log {
 		format filter {

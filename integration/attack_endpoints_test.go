@@ -49,7 +49,7 @@ func (a *attackRig) tellsNothing(t *testing.T, where string, got answer) {
 
 func attackTellingEndpoints(t *testing.T, a *attackRig) {
 	for _, path := range []string{
-		"/auth/session", "/auth/health", "/auth/signin", "/auth/callback", "/auth/signout", "/auth/signed-out", "/auth/session?token=1&debug=true",
+		"/auth/session", "/auth/health", "/auth/signin", "/auth/callback", "/auth/signout", "/auth/signed-out", "/auth/session?token=1&debug=true", "/auth/session.js",
 	} {
 		for _, lines := range []string{attackCookie, attackCookie + attackPerson} {
 			a.tellsNothing(t, path, a.send(t, attackRequest("GET", path, lines)+attackEnd))
@@ -68,7 +68,7 @@ func attackTellingEndpoints(t *testing.T, a *attackRig) {
 		t.Errorf("%v: %v", got, err)
 	}
 	for member := range told {
-		if !slices.Contains([]string{"signed_in", "user", "tenant", "token_expires_at", "session_expires_at"}, member) {
+		if !slices.Contains([]string{"signed_in", "user", "tenant", "token_expires_at", "idle_expires_at", "session_expires_at", "signout_url"}, member) {
 			t.Errorf("the session endpoint tells %s", member)
 		}
 	}

@@ -148,6 +148,9 @@ func (o option) read(flags *pflag.FlagSet) ([]string, error) {
 		if len(values) == 0 {
 			values = []string{os.Getenv(o.variable())}
 		}
+		if o.name == "store" { // commas are between the hosts of its address
+			return strings.Fields(strings.Join(values, " ")), nil
+		}
 		return splitWords(values), nil
 	}
 }

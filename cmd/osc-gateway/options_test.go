@@ -160,3 +160,17 @@ func TestTheAppsEnvironmentHasNoSecretOfTheGateways(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func TestTheStoreMayHaveSeveralHosts(t *testing.T) {
+	const cluster = "redis redis://a.example:6379,b.example:6379"
+	want := "\t\tstore \"redis\" \"redis://a.example:6379,b.example:6379\"\n"
+	byFlag, err := read(t, "--to", ":3000", "--store", cluster)
+	if err != nil || !strings.Contains(text(t, byFlag), want) {
+		t.Errorf("by flag: %v %v", byFlag, err)
+	}
+	t.Setenv("OSC_GATEWAY_STORE", cluster)
+	byVariable, err := read(t, "--to", ":3000")
+	if err != nil || !strings.Contains(text(t, byVariable), want) {
+		t.Errorf("by variable: %v %v", byVariable, err)
+	}
+}

@@ -36,15 +36,18 @@ OSC_ACCESS_TOKEN and the gateway's secrets are not in its environment. With
 `,
 		CobraFunc: func(cmd *cobra.Command) {
 			defineFlags(cmd.Flags())
-			cmd.Args = func(cmd *cobra.Command, args []string) error {
-				if at := cmd.ArgsLenAtDash(); at > 0 || at < 0 && len(args) > 0 {
-					return fmt.Errorf("%q is not an option; the app's own command comes after --", args[0])
-				}
-				return nil
-			}
+			cmd.Args = onlyAfterDash
 			cmd.RunE = caddycmd.WrapCommandFuncForCobra(runProxy)
 		},
 	})
+}
+
+// onlyAfterDash takes the command that runs the app, and no other argument.
+func onlyAfterDash(cmd *cobra.Command, args []string) error {
+	if at := cmd.ArgsLenAtDash(); at > 0 || at < 0 && len(args) > 0 {
+		return fmt.Errorf("%q is not an option; the app's own command comes after --", args[0])
+	}
+	return nil
 }
 
 func runProxy(flags caddycmd.Flags) (int, error) {

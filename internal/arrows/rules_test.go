@@ -6,7 +6,7 @@ const module = "github.com/Eyevinn/osc-gateway"
 // package may import. A name that ends in "/..." stands for a whole tree.
 // Nothing may import what no row lists it for, least of all cmd/osc-gateway.
 var mayImport = map[string][]string{
-	"cmd/osc-gateway": {"caddymodule", "internal/simulator"},
+	"cmd/osc-gateway": {"caddymodule", "internal/doctor", "internal/simulator"},
 
 	// The spine below caddymodule is gate, then tokens. The constructors of
 	// caddymodule wire up everything else, so it may name all of it, except
@@ -14,7 +14,12 @@ var mayImport = map[string][]string{
 	"caddymodule": {
 		"internal/gate", "internal/tokens", "internal/stores", "internal/osc", "internal/cookies",
 		"internal/upstream", "internal/browser", "internal/pages", "internal/pkce", "internal/secret", "internal/recent",
+		"internal/doctor",
 	},
+
+	// It looks at a set-up from outside, and at the provider and the store with
+	// the gateway's own code for them.
+	"internal/doctor": {"internal/osc", "internal/stores", "internal/tokens", "internal/secret"},
 
 	"internal/gate": {
 		"internal/osc", "internal/cookies", "internal/upstream", "internal/browser", "internal/pages",

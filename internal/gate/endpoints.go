@@ -22,6 +22,8 @@ const (
 	pathSignOut   = "/signout"
 	pathSignedOut = "/signed-out"
 	pathSession   = "/session"
+	pathEvents    = "/events"
+	pathScript    = "/session.js"
 	pathHealth    = "/health"
 	pathResume    = "/resume"
 
@@ -60,6 +62,10 @@ func (g *Gate) endpoint(path string) func(http.ResponseWriter, *http.Request) er
 		return g.only(g.session, http.MethodGet, http.MethodHead)
 	case pathResume:
 		return g.only(g.resume, http.MethodGet, http.MethodPost)
+	case pathEvents:
+		return g.only(g.events, http.MethodGet)
+	case pathScript:
+		return g.only(g.script, http.MethodGet, http.MethodHead)
 	case pathHealth:
 		return g.only(g.health, http.MethodGet, http.MethodHead)
 	default:
@@ -145,50 +151,6 @@ func (g *Gate) signedOut(w http.ResponseWriter, r *http.Request) error {
 	}
 	g.cfg.Pages.SignedOut(w, g.path(pathSignIn))
 	return nil
-}
-
-// sessionAnswer is what an app's script may know of the session: no token.
-type sessionAnswer struct {
-	SignedIn       bool         `json:"signed_in"`
-	User           string       `json:"user,omitempty"`
-	Tenant         string       `json:"tenant,omitempty"`
-	TokenExpires   *time.Time   `json:"token_expires_at,omitempty"`
-	SessionExpires *time.Time   `json:"session_expires_at,omitempty"`
-	Reason         pages.Reason `json:"reason,omitempty"`
-	SignInURL      string       `json:"signin_url,omitempty"`
-}
-
-// session tells whether the browser is signed in. Asking neither refreshes
-// anything nor counts as use: a page that polls must not keep a session alive.
-func (g *Gate) session(w http.ResponseWriter, r *http.Request) error {
-	desk, err := g.open(r.Context())
-	if err != nil {
-		return g.refuse(w, r, *unavailable(err))
-	}
-	answer := sessionAnswer{SignInURL: g.path(pathSignIn)}
-	site, err := g.cfg.Origins.Origin(r)
-	if err != nil {
-		return writeJSON(w, http.StatusOK, answer)
-	}
-	ticket, _ := desk.jar.Session(r, site)
-	if ticket.IsZero() {
-		return writeJSON(w, http.StatusOK, answer)
-	}
-	session, err := desk.vault.Peek(r.Context(), g.realm(site), ticket)
-	if err != nil {
-		why := sessionRefusal(err)
-		if !why.challenge {
-			return g.refuse(w, r, *why)
-		}
-		if why.reason != pages.NoSession {
-			answer.Reason = why.reason
-		}
-		return writeJSON(w, http.StatusOK, answer)
-	}
-	tokenExpires, sessionExpires := session.TokenExpires.UTC().Truncate(time.Second), session.Expires.UTC().Truncate(time.Second)
-	return writeJSON(w, http.StatusOK, sessionAnswer{
-		SignedIn: true, User: session.User, Tenant: session.Tenant, TokenExpires: &tokenExpires, SessionExpires: &sessionExpires,
-	})
 }
 
 // healthTimeout bounds how long a health check waits for the store.

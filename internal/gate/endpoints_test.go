@@ -102,7 +102,8 @@ func TestTheSessionEndpointTellsWhoIsSignedIn(t *testing.T) {
 	now := r.clock.Now()
 	want := map[string]any{
 		"signed_in": true, "user": "ada", "tenant": "acme", "token_expires_at": now.Add(time.Hour).Format(time.RFC3339),
-		"session_expires_at": now.Add(7 * 24 * time.Hour).Format(time.RFC3339),
+		"session_expires_at": now.Add(7 * 24 * time.Hour).Format(time.RFC3339), "idle_expires_at": now.Add(12 * time.Hour).Format(time.RFC3339),
+		"signout_url": "/auth/signout",
 	}
 	if len(got) != len(want) {
 		t.Errorf("%v", got)
@@ -184,6 +185,7 @@ func TestOtherMethodsAreRefusedWithThoseThereAre(t *testing.T) {
 	for path, allow := range map[string]string{
 		"/auth/signin": "GET, HEAD", "/auth/callback": "GET", "/auth/signout": "GET, HEAD, POST",
 		"/auth/signed-out": "GET, HEAD", "/auth/session": "GET, HEAD", "/auth/health": "GET, HEAD",
+		"/auth/events": "GET", "/auth/session.js": "GET, HEAD",
 	} {
 		for _, method := range []string{"DELETE", "PUT", "PATCH", "OPTIONS", "TRACE", "FOO", "post"} {
 			a := b.do(method, path, bare)
@@ -196,7 +198,7 @@ func TestOtherMethodsAreRefusedWithThoseThereAre(t *testing.T) {
 
 func TestEarlyDataIsTooEarlyForTheGatewaysOwnPaths(t *testing.T) {
 	r := newRig(t)
-	for _, path := range []string{"/auth/signin", "/auth/callback?code=a&state=" + foreign, "/auth/signout", "/auth/session", "/auth/health"} {
+	for _, path := range []string{"/auth/signin", "/auth/callback?code=a&state=" + foreign, "/auth/signout", "/auth/session", "/auth/health", "/auth/events", "/auth/session.js"} {
 		said := request(t, "GET", path, headers{"Early-Data": "1"})
 		unfinished := request(t, "GET", path, bare)
 		unfinished.TLS = &tls.ConnectionState{}

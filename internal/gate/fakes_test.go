@@ -27,6 +27,8 @@ type vault struct {
 	calls    map[string]int
 	streams  []*tokens.Stream
 	closed   int                         // of the streams
+	watched  chan chan tokens.Change     // those who began to watch
+	left     chan struct{}               // one for each who watches no more
 	newer    secret.String               // what a renewal brings; empty for nothing
 	renewals chan secret.String          // the tokens that were refused
 	opens    map[string]tokens.JobTicket // by handle
@@ -59,7 +61,7 @@ func (v *vault) Create(ctx context.Context, site string, _ tokens.Client, set to
 	now := v.clock.Now()
 	session := &tokens.Session{
 		Name: ticket.Name(), Access: set.Access, User: set.User, Tenant: set.Tenant, Created: now,
-		TokenExpires: now.Add(set.Lifetime), Expires: now.Add(7 * 24 * time.Hour),
+		TokenExpires: now.Add(set.Lifetime), Expires: now.Add(7 * 24 * time.Hour), Ends: now.Add(12 * time.Hour),
 	}
 	v.sessions[ticket.Name()] = &kept{site: site, session: session}
 	return ticket, session, nil
@@ -142,6 +144,19 @@ func (v *vault) Stream(_ string, _ tokens.Ticket, _ *tokens.Session, stream *tok
 		defer v.mu.Unlock()
 		v.closed++
 	}
+}
+
+// Watch hands the changes over to the test.
+func (v *vault) Watch(site string, ticket tokens.Ticket, _ *tokens.Session) (changes <-chan tokens.Change, closed func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls["Watch"]++
+	all := make(chan tokens.Change, 8)
+	if found := v.sessions[ticket.Name()]; found == nil || found.site != site {
+		close(all)
+	}
+	v.watched <- all
+	return all, func() { v.left <- struct{}{} }
 }
 
 func (v *vault) Job(ctx context.Context, site string, ticket tokens.Ticket, service string, life time.Duration) (secret.String, error) {

@@ -38,6 +38,8 @@ type Vault interface {
 	// Renew is for a session whose token an upstream refused.
 	Renew(ctx context.Context, site string, ticket tokens.Ticket, refused secret.String) (*tokens.Session, error)
 	Stream(site string, ticket tokens.Ticket, session *tokens.Session, stream *tokens.Stream) (closed func())
+	// Watch tells what becomes of a session, without using it.
+	Watch(site string, ticket tokens.Ticket, session *tokens.Session) (changes <-chan tokens.Change, closed func())
 	// Job makes a handle that is good for so long after the request.
 	Job(ctx context.Context, site string, ticket tokens.Ticket, service string, life time.Duration) (secret.String, error)
 	Check(ctx context.Context) error

@@ -99,7 +99,8 @@ func newRig(t testing.TB, changes ...func(*rig, *gate.Config)) *rig {
 		provider: &provider{}, observer: &observer{}, app: &app{}, log: &logBuffer{}, endpoints: "/auth",
 	}
 	r.ring = newRing(t)
-	r.vault = &vault{clock: r.clock, sessions: map[tokens.Name]*kept{}, fail: map[string]error{}, calls: map[string]int{}, renewals: make(chan secret.String, 64), opens: map[string]tokens.JobTicket{}}
+	r.vault = &vault{clock: r.clock, sessions: map[tokens.Name]*kept{}, fail: map[string]error{}, calls: map[string]int{}, renewals: make(chan secret.String, 64), opens: map[string]tokens.JobTicket{},
+		watched: make(chan chan tokens.Change, 8), left: make(chan struct{}, 8)}
 	r.safe = &safe{vault: r.vault, ring: r.ring}
 	r.clients, r.services, r.callers = newClients(), &services{}, &callers{}
 	cfg := gate.Config{
@@ -186,7 +187,7 @@ func (r *rig) serve(request *http.Request) answer {
 func (r *rig) checkOwn(request *http.Request, a answer) {
 	r.t.Helper()
 	h := a.Header()
-	if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" {
+	if h.Get("Cache-Control") != cachingOf(a) || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" {
 		r.t.Errorf("%s %s: headers %v", request.Method, request.URL, h)
 	}
 	csp := h.Get("Content-Security-Policy")
@@ -199,6 +200,18 @@ func (r *rig) checkOwn(request *http.Request, a answer) {
 	if location := h.Get("Location"); location != "" && !strings.HasPrefix(location, authorizeAt+"?") &&
 		(!strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") || strings.Contains(location, `\`)) {
 		r.t.Errorf("%s %s: Location %q leaves the site", request.Method, request.URL, location)
+	}
+}
+
+// cachingOf is what an answer of the gateway's own says of keeping it.
+func cachingOf(a answer) string {
+	switch {
+	case a.Header().Get("Content-Type") == "text/event-stream":
+		return "no-store, no-transform"
+	case a.Header().Get("ETag") != "":
+		return "no-cache"
+	default:
+		return "no-store"
 	}
 }
 

@@ -90,9 +90,9 @@ func (p *Provider) assumed() metadata {
 	}
 }
 
-// discoveryURL puts the well-known path between an issuer's host and its path
+// DiscoveryURL is where an issuer's metadata is: it puts the well-known path between an issuer's host and its path
 // (RFC 8414 §3.1).
-func discoveryURL(issuer string) string {
+func DiscoveryURL(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil { // New has refused it
 		return ""
@@ -102,7 +102,7 @@ func discoveryURL(issuer string) string {
 }
 
 func (p *Provider) fetchMetadata(ctx context.Context) (metadata, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, discoveryURL(p.issuer), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, DiscoveryURL(p.issuer), nil)
 	if err != nil {
 		return metadata{}, err
 	}
@@ -133,7 +133,7 @@ func (p *Provider) fetchMetadata(ctx context.Context) (metadata, error) {
 			continue
 		}
 		endpoint, ok := document.text(name)
-		if !ok || checkEndpoint(endpoint) != nil {
+		if !ok || CheckEndpoint(endpoint) != nil {
 			return malformed(name + " is not usable")
 		}
 		*target = endpoint

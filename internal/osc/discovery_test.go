@@ -216,7 +216,7 @@ func TestTheWellKnownPathStandsBeforeTheIssuersOwn(t *testing.T) {
 		"http://localhost:9090/a/b":      "http://localhost:9090/.well-known/oauth-authorization-server/a/b",
 		"https://[2001:db8::1]:8443/osc": "https://[2001:db8::1]:8443/.well-known/oauth-authorization-server/osc",
 	} {
-		if got := discoveryURL(issuer); got != want {
+		if got := DiscoveryURL(issuer); got != want {
 			t.Errorf("discovery of %s is at %s, want %s", issuer, got, want)
 		}
 	}

@@ -18,14 +18,30 @@ const (
 	probeTimeout = 2 * time.Second
 )
 
-// Knows asks whether the provider still knows a client, the way a browser is
-// about to: by the authorization request. To a client it does not know it must
-// not redirect (RFC 6749 §4.1.2.1), so the visitor would be left on its error
-// page, and the gateway would never hear of it. No answer, or one that says
-// nothing, counts as yes.
+// Recognition is what the provider makes of a client and its redirect URI.
+type Recognition int
+
+// Unsaid is no answer, or one that says nothing.
+const (
+	Unsaid Recognition = iota
+	Recognized
+	Unrecognized
+)
+
+// Knows tells whether the provider still knows a client. No answer, or one that
+// says nothing, counts as yes.
 func (p *Provider) Knows(ctx context.Context, client tokens.Client, redirectURI string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
+	return p.Recognize(ctx, client, redirectURI) != Unrecognized
+}
+
+// Recognize asks what the provider makes of a client, the way a browser is about
+// to: by the authorization request. To a client it does not know, or one it
+// knows by other redirect URIs, it must not redirect (RFC 6749 §4.1.2.1), so the
+// visitor would be left on its error page, and the gateway would never hear of
+// it. Nothing comes of the question.
+func (p *Provider) Recognize(ctx context.Context, client tokens.Client, redirectURI string) Recognition {
 	target := p.AuthorizeURL(ctx, Authorization{
 		ClientID: client.ID, RedirectURI: redirectURI, State: probeState,
 		// Of a verifier nobody has: a code for it could not be exchanged.
@@ -33,18 +49,20 @@ func (p *Provider) Knows(ctx context.Context, client tokens.Client, redirectURI 
 	})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return true
+		return Unsaid
 	}
 	request.Header.Set("Accept", "text/html")
 	answer, _, err := p.call(ctx, EndpointAuthorization, request)
 	if err != nil {
-		return true
+		return Unsaid
 	}
-	switch answer.StatusCode {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return false
+	switch code := answer.StatusCode; {
+	case code == http.StatusBadRequest, code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return Unrecognized
+	case code < http.StatusBadRequest:
+		return Recognized
 	default:
-		return true
+		return Unsaid
 	}
 }
 

@@ -193,8 +193,8 @@ func IsLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// checkEndpoint is CheckURL for an endpoint, which may have a query (RFC 6749 §3.1).
-func checkEndpoint(raw string) error {
+// CheckEndpoint is CheckURL for an endpoint, which may have a query (RFC 6749 §3.1).
+func CheckEndpoint(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return err

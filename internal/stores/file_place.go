@@ -62,6 +62,10 @@ func makeDirectory(path string) error {
 	if err := os.MkdirAll(path, directoryMode); err != nil {
 		return fmt.Errorf("the directory of the session file cannot be made: %w", err)
 	}
+	return checkDirectory(path)
+}
+
+func checkDirectory(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -128,7 +132,11 @@ func inspect(file *os.File, info os.FileInfo) (*condemned, error) {
 		// What some file systems make of a file that was written when the power went.
 		return &condemned{info: info, cause: errors.New("it holds nothing but zeros")}, nil
 	}
-	return nil, fmt.Errorf("%s holds something else than sessions of osc-gateway: it has been left as it is; name another path (store file <path>)", file.Name())
+	return nil, errForeignFile(file.Name())
+}
+
+func errForeignFile(path string) error {
+	return fmt.Errorf("%s holds something else than sessions of osc-gateway: it has been left as it is; name another path (store file <path>)", path)
 }
 
 // newborn tells a bbolt file in which nothing was ever committed: its process

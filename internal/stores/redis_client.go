@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -187,6 +188,36 @@ func (c *redisClient) run(ctx context.Context, script, key string, args ...strin
 func (c *redisClient) scan(ctx context.Context, cursor uint64) (keys []string, next uint64, err error) {
 	page, err := c.client.Do(ctx, c.client.B().Scan().Cursor(cursor).Match(recordPrefix+"*").Count(500).Type("hash").Build()).AsScanEntry()
 	return page.Elements, page.Cursor, redisError(err)
+}
+
+// info is what the server tells of itself, by field.
+func (c *redisClient) info(ctx context.Context) (map[string]string, error) {
+	text, err := c.client.Do(ctx, c.client.B().Info().Build()).ToString()
+	fields := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
+			fields[name] = value
+		}
+	}
+	return fields, redisError(err)
+}
+
+// setting is how the server is configured in one respect.
+func (c *redisClient) setting(ctx context.Context, name string) (string, error) {
+	answer, err := c.client.Do(ctx, c.client.B().ConfigGet().Parameter(name).Build()).AsStrMap()
+	return answer[name], redisError(err)
+}
+
+// time is the server's clock.
+func (c *redisClient) time(ctx context.Context) (time.Time, error) {
+	answer, err := c.client.Do(ctx, c.client.B().Time().Build()).AsIntSlice()
+	if err == nil && len(answer) != 2 {
+		err = errors.New("TIME was answered in a form that is not understood")
+	}
+	if err != nil {
+		return time.Time{}, redisError(err)
+	}
+	return time.Unix(answer[0], answer[1]*int64(time.Microsecond)), nil
 }
 
 // nodes are clients for the single servers known of, by their address.

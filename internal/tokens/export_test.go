@@ -5,6 +5,8 @@ const (
 	LeaseTTL       = leaseTTL
 	MaxKeeping     = maxKeeping
 	MaxStreamLooks = maxStreamLooks
+	MaxWatches     = maxWatches
+	MaxUnread      = maxUnread
 )
 
 // LeaseName is the name of the lease on refreshing a session.

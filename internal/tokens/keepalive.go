@@ -266,6 +266,17 @@ func (v *Vault) withUse(r *record, entry *kept) *record {
 	return r.usedAt(entry.lastUsed.time())
 }
 
+// lastUse is when this process knows a session to have been used last; zero where
+// it knows of no use.
+func (k *keeper) lastUse(name Name) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if entry := k.known[name]; entry != nil {
+		return entry.lastUsed.time()
+	}
+	return time.Time{}
+}
+
 // usedAt is the record with a use that may not be written down yet: where the
 // store is away, none is.
 func (r *record) usedAt(at time.Time) *record {

@@ -169,6 +169,9 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
+// Len is how many keys there are.
+func (r *KeyRing) Len() int { return len(r.keys) }
+
 func (r *KeyRing) newest() *Key { return r.keys[0] }
 
 func (r *KeyRing) find(id []byte) *Key {

@@ -38,6 +38,9 @@ type Session struct {
 	TokenExpires time.Time
 	// Expires is when the session itself ends, whatever is refreshed.
 	Expires time.Time
+	// Ends is when it ends if nobody uses it until then, and Expires at the latest.
+	// Only those who look at a session without using it are told.
+	Ends time.Time
 }
 
 // record is a session as it is stored, opened.

@@ -36,19 +36,21 @@ type OpenStream struct {
 	Begun        time.Time
 }
 
-// streams are those that are open, by session.
+// streams are those that are open, by session, and those who watch sessions.
 type streams struct {
 	mu       sync.Mutex
 	sessions map[Name]*streaming
 	watching bool
+	closing  bool // nobody begins to watch any more
 }
 
-// streaming is a session with open streams.
+// streaming is a session with open streams, or watched, or both.
 type streaming struct {
 	handle       handle
 	user, tenant string
 	expires      time.Time // the absolute end; it never moves
 	open         map[*Stream]struct{}
+	watches      []*watch // oldest first
 }
 
 // Stream notes that a stream was opened for a session, until closed is called.
@@ -58,23 +60,29 @@ func (v *Vault) Stream(site string, ticket Ticket, session *Session, stream *Str
 	stream.Begun = v.now()
 	v.streams.mu.Lock()
 	defer v.streams.mu.Unlock()
+	known := v.follow(handle{ticket: ticket, site: site}, session)
+	known.open[stream] = struct{}{}
+	return func() { v.streams.closed(known, stream) }
+}
+
+// follow has a session looked at from now on. It is called with the streams'
+// lock held.
+func (v *Vault) follow(h handle, session *Session) *streaming {
 	if v.streams.sessions == nil {
 		v.streams.sessions = map[Name]*streaming{}
 	}
 	known := v.streams.sessions[session.Name]
 	if known == nil {
 		known = &streaming{
-			handle: handle{ticket: ticket, site: site}, user: session.User, tenant: session.Tenant,
-			expires: session.Expires, open: map[*Stream]struct{}{},
+			handle: h, user: session.User, tenant: session.Tenant, expires: session.Expires, open: map[*Stream]struct{}{},
 		}
 		v.streams.sessions[session.Name] = known
 	}
-	known.open[stream] = struct{}{}
 	if !v.streams.watching {
 		v.streams.watching = true
 		go v.watchStreams()
 	}
-	return func() { v.streams.closed(known, stream) }
+	return known
 }
 
 // Streams lists the open streams of this process.
@@ -97,13 +105,22 @@ func (s *streams) closed(known *streaming, stream *Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(known.open, stream)
-	if name := known.handle.name(); len(known.open) == 0 && s.sessions[name] == known {
+	s.letGo(known)
+}
+
+// letGo forgets a session that has no streams and that nobody watches. It is
+// called with the lock held.
+func (s *streams) letGo(known *streaming) {
+	if name := known.handle.name(); len(known.open) == 0 && len(known.watches) == 0 && s.sessions[name] == known {
 		delete(s.sessions, name)
 	}
 }
 
-// end ends the streams of a session.
-func (s *streams) end(name Name) { s.endThose(name, func(*Stream) bool { return true }) }
+// end ends the streams of a session that is over, and tells those who watch it.
+func (s *streams) end(name Name, reason EndReason, now time.Time) {
+	s.tellOver(name, reason, now)
+	s.endThose(name, func(*Stream) bool { return true })
+}
 
 func (s *streams) endThose(name Name, chosen func(*Stream) bool) {
 	s.mu.Lock()
@@ -121,14 +138,15 @@ func (s *streams) endThose(name Name, chosen func(*Stream) bool) {
 	}
 }
 
-// endAll ends all streams there are.
-func (s *streams) endAll() {
-	for _, known := range s.snapshot() {
-		s.end(known.handle.name())
+// EndStreams ends all streams there are, and all watching, for good: the process
+// is about to end, and waits for the requests under way.
+func (v *Vault) EndStreams() {
+	for _, known := range v.streams.close() {
+		v.streams.endThose(known.handle.name(), func(*Stream) bool { return true })
 	}
 }
 
-// snapshot lists the sessions that have streams open.
+// snapshot lists the sessions that have streams open, or are watched.
 func (s *streams) snapshot() []*streaming {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +188,7 @@ func (v *Vault) watchStreams() {
 	}
 }
 
-// lookAround looks after every session with open streams once.
+// lookAround looks after every session that is followed once.
 func (v *Vault) lookAround() {
 	slots := make(chan struct{}, maxStreamLooks)
 	var round sync.WaitGroup
@@ -178,7 +196,7 @@ func (v *Vault) lookAround() {
 		slots <- struct{}{}
 		round.Go(func() {
 			defer func() { <-slots }()
-			v.lookAfter(known.handle)
+			v.lookAfter(known)
 		})
 	}
 	round.Wait()
@@ -188,27 +206,43 @@ func (v *Vault) lookAround() {
 func (v *Vault) endOverdue() {
 	now := v.now()
 	for _, known := range v.streams.snapshot() {
-		v.streams.endThose(known.handle.name(), func(s *Stream) bool {
-			return !now.Before(known.expires) || s.Most > 0 && now.Sub(s.Begun) >= s.Most
-		})
+		if !now.Before(known.expires) {
+			v.streams.end(known.handle.name(), EndExpired, now)
+			continue
+		}
+		v.streams.endThose(known.handle.name(), func(s *Stream) bool { return s.Most > 0 && now.Sub(s.Begun) >= s.Most })
 	}
 }
 
-// lookAfter ends the streams of a session that is over, and notes that one that
-// is not is in use. A store that does not answer ends nothing.
-func (v *Vault) lookAfter(h handle) {
+// lookAfter ends the streams of a session that is over, and notes that one with
+// open streams is in use. Those who watch it are told, and use nothing. A store
+// that does not answer ends nothing.
+func (v *Vault) lookAfter(known *streaming) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	r, err := v.load(ctx, h)
+	h, inUse := known.handle, v.streams.hasOpen(known)
+	r, err := v.look(ctx, h)
 	switch now := v.now(); {
-	case errors.Is(err, ErrAbsent), err == nil && r.ended != "":
-		v.streams.end(h.name())
+	case errors.Is(err, ErrAbsent):
+		v.streams.end(h.name(), EndRevoked, now)
 	case err != nil:
-	case v.isOver(r.usedAt(now), now):
-		v.streams.end(h.name())
+	case r.ended != "":
+		v.streams.end(h.name(), r.ended, now)
+	case inUse && v.isOver(r.usedAt(now), now):
+		v.streams.end(h.name(), EndExpired, now)
 		v.end(ctx, h, EndExpired)
-	default:
+	case inUse:
 		v.keep(h, r, now)
 		v.touch(ctx, h, r, now)
+		v.streams.tell(known, v.view(h.name(), r), now)
+	default:
+		v.watchOver(ctx, known, r, now)
 	}
+}
+
+// hasOpen tells whether a session has streams open.
+func (s *streams) hasOpen(known *streaming) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(known.open) > 0
 }

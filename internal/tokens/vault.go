@@ -113,7 +113,7 @@ func (v *Vault) Adopt(p Policy) {
 // requests still being served.
 func (v *Vault) Close(ctx context.Context) error {
 	v.keeper.stop()
-	v.streams.endAll() // nobody would hear of their sessions' end any more
+	v.EndStreams() // nobody would hear of their sessions' end any more
 	err := v.pending.wait(ctx)
 	v.flush(ctx)
 	return err
@@ -203,7 +203,7 @@ func (v *Vault) fresh(ctx context.Context, site string, ticket Ticket, waitFrom 
 }
 
 // Peek opens a session as it stands, without refreshing it and without
-// counting as use. Its errors are those of Fresh.
+// counting as use, and tells when it ends. Its errors are those of Fresh.
 func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session, error) {
 	h := handle{ticket: ticket, site: site}
 	r, err := v.look(ctx, h)
@@ -215,7 +215,7 @@ func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session,
 	case v.isOver(r, v.now()):
 		return nil, &Ended{Reason: EndExpired, User: r.user}
 	default:
-		return r.session(h.name()), nil
+		return v.view(h.name(), r), nil
 	}
 }
 
@@ -226,7 +226,7 @@ func (v *Vault) Revoke(ctx context.Context, ticket Ticket) error {
 	if err := v.store.Delete(ctx, name); err != nil {
 		return storeError(err) // it may live on, and needs all that is remembered
 	}
-	v.forget(name)
+	v.forget(name, EndRevoked)
 	return nil
 }
 
@@ -239,13 +239,14 @@ func (v *Vault) Check(ctx context.Context) error {
 	return storeError(err)
 }
 
-// forget drops what is remembered of a session that is over.
-func (v *Vault) forget(name Name) {
+// forget drops what is remembered of a session that is over. The reason is for
+// those who watch it.
+func (v *Vault) forget(name Name, reason EndReason) {
 	v.pauses.forget(name)
 	v.unsaved.drop(name)
 	v.opened.records.Forget(name)
 	v.keeper.drop(name)
-	v.streams.end(name)
+	v.streams.end(name, reason, v.now())
 }
 
 // load reads and opens a record, for a caller who may change it.
@@ -274,7 +275,7 @@ func (v *Vault) read(ctx context.Context, h handle) (*record, error) {
 	stored, err := v.store.Load(ctx, name)
 	if err != nil {
 		if errors.Is(err, ErrAbsent) {
-			v.forget(name)
+			v.forget(name, EndRevoked)
 		}
 		return nil, storeError(err)
 	}
@@ -355,7 +356,7 @@ func (v *Vault) conclude(ctx context.Context, h handle, reason EndReason, holds 
 
 // ended drops what is remembered of a session and tells that it is over.
 func (v *Vault) ended(info Info) {
-	v.forget(info.Name)
+	v.forget(info.Name, info.Ended)
 	v.log.Info("session ended", "session", info.Name.Digest(), "reason", info.Ended, "user", info.User, "tenant", info.Tenant,
 		"age", v.now().Sub(info.Created).Round(time.Second))
 	if observer := v.policy.Load().Observer; observer != nil {
@@ -387,15 +388,23 @@ func (v *Vault) isNoteworthy(r *record, now time.Time) bool {
 	return now.Sub(r.lastUsed) >= v.policy.Load().Idle/touchesPerIdle
 }
 
-// isOver tells whether a session is past its limits. The idle limit is taken
-// with the slack that touch leaves, so that it never strikes early. Limits
-// that were shortened since hold for old sessions too.
-func (v *Vault) isOver(r *record, now time.Time) bool {
+// isOver tells whether a session is past its limits.
+func (v *Vault) isOver(r *record, now time.Time) bool { return !now.Before(v.endOf(r)) }
+
+// endOf is when a session is over if nobody uses it until then. The idle limit
+// is taken with the slack that touch leaves, its last moment included, so that it
+// never strikes early. Limits that were shortened since hold for old sessions too.
+func (v *Vault) endOf(r *record) time.Time {
 	limits := v.policy.Load().Limits
-	idle := limits.Idle + limits.Idle/touchesPerIdle
-	return !now.Before(r.expires) || !now.Before(r.created.Add(limits.Lifetime)) ||
-		now.Sub(r.lastUsed) > idle && !now.Before(r.jobs.until) ||
-		(r.refresh.IsEmpty() && !now.Before(r.tokenExpires))
+	idle := r.lastUsed.Add(limits.Idle + limits.Idle/touchesPerIdle + time.Nanosecond)
+	if r.jobs.until.After(idle) {
+		idle = r.jobs.until
+	}
+	end := earliest(idle, earliest(r.expires, r.created.Add(limits.Lifetime)))
+	if r.refresh.IsEmpty() {
+		end = earliest(end, r.tokenExpires)
+	}
+	return end
 }
 
 // storeError sorts what a store said: certain answers as they are, anything

@@ -119,7 +119,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Endpoints: h.Endpoints, Routes: routes, Origins: newOrigins(h.PublicURLs), Safe: h.app.safe, Realm: h.app.Issuer,
 		Clients: h.app.runtime.clients, Provider: h.app.provider, Services: h.app.services, Callers: h.app.callers, Cookies: jar, Pages: pages.Branded(brand),
 		Hygiene:  hygiene,
-		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Client: clientAddress, Starts: h.app.starts, Log: log,
+		Observer: h.app.observer, Original: originalTarget, Trusted: isTrusted, Asked: askedFor, Client: clientAddress,
+		Starts: h.app.starts, Log: log,
 		StripAuthorization: containsFold(tokenHeaders, "Authorization"),
 		InPlace:            h.Inject == injectRequest,
 	})
@@ -130,6 +131,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	return nil
 }
+
+// askedFor is how and on which host browsers asked for a request.
+func askedFor(r *http.Request) (scheme, host string) { return forwardedScheme(r), forwardedHost(r) }
 
 // warnOfInjection tells once at load what setting the token on the request
 // means, and how to do without.

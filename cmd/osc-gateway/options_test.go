@@ -123,7 +123,7 @@ func TestAStoresPasswordIsNotInTheConfiguration(t *testing.T) {
 	if got := os.Getenv(storeAddress); got != "rediss://user:hush@one:6379,two:6379" {
 		t.Errorf("the address is %q", got)
 	}
-	if got := appEnvironment(os.Environ(), "localhost:3000", ""); strings.Contains(strings.Join(got, " "), "hush") {
+	if got := appEnvironment(os.Environ(), appAddress{}, ""); strings.Contains(strings.Join(got, " "), "hush") {
 		t.Error("the app's environment has it")
 	}
 }

@@ -63,7 +63,7 @@ func TestWebSocketHandshakesAreRecognised(t *testing.T) {
 func TestHeadersAreReadAsTheServerStoresThem(t *testing.T) {
 	// The names looked up directly must be the canonical keys.
 	for _, name := range append(speculationHeaders[:], "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest",
-		"Connection", "Upgrade", "Accept", "X-Requested-With", "Service-Worker") {
+		"Connection", "Upgrade", "Accept", "X-Requested-With", "Service-Worker", "Upgrade-Insecure-Requests", "Sec-Fetch-User") {
 		if canonical := http.CanonicalHeaderKey(name); canonical != name {
 			t.Errorf("%s is stored as %s", name, canonical)
 		}

@@ -31,6 +31,56 @@ func MayStartSignIn(r *http.Request) bool {
 		onlySays(r.Header["Sec-Fetch-Dest"], "document")
 }
 
+// IsDocumentLoad reports whether r is a browser loading a page into a tab, and
+// certainly so: scripts will run in what it is answered. Programs that imitate
+// Fetch Metadata do not go as far as Upgrade-Insecure-Requests, which all
+// browsers send with every navigation (W3C Upgrade Insecure Requests §3.2.1).
+func IsDocumentLoad(r *http.Request) bool {
+	return r.Method == http.MethodGet && IsNavigation(r) && showsDocument(r)
+}
+
+// IsFormPost reports whether a person's browser sends a form of the site's own
+// page, and certainly so, as IsDocumentLoad.
+func IsFormPost(r *http.Request) bool {
+	site, _ := single(r.Header["Sec-Fetch-Site"])
+	return r.Method == http.MethodPost && site == "same-origin" && showsDocument(r) && !wantsUpgrade(r) && !isScripted(r)
+}
+
+// showsDocument reports whether the browser says that it is going to show the
+// answer in a tab.
+func showsDocument(r *http.Request) bool {
+	mode, modes := single(r.Header["Sec-Fetch-Mode"])
+	dest, dests := single(r.Header["Sec-Fetch-Dest"])
+	upgrade, upgrades := single(r.Header["Upgrade-Insecure-Requests"])
+	return modes == 1 && mode == "navigate" && dests == 1 && dest == "document" && upgrades == 1 && upgrade == "1"
+}
+
+// IsByHand reports whether a person led the browser to r, from the site itself or
+// the address bar (W3C Fetch Metadata §2.4). A redirect keeps that a person
+// pressed something, be it on the provider's page; but the way through there makes
+// the request cross-site.
+func IsByHand(r *http.Request) bool {
+	user, _ := single(r.Header["Sec-Fetch-User"])
+	site, _ := single(r.Header["Sec-Fetch-Site"])
+	return user == "?1" && isOwnSite(site)
+}
+
+// IsForPrograms reports whether a path, as the browser sent it, is one that
+// programs ask for by its well-known name: a sign-in page in its place is taken
+// for what it should be. Robots index it, and a browser installs no app and no
+// service worker: scripts of workers may not be redirected at all.
+//
+// Most browsers say what such a load is for, wherever the file lies. This is for
+// the clients that do not, and for a name typed into the address bar.
+func IsForPrograms(path string) bool {
+	switch path {
+	case "/manifest.webmanifest", "/manifest.json", "/site.webmanifest", "/sw.js", "/service-worker.js", "/favicon.ico", "/robots.txt":
+		return true
+	}
+	return strings.HasPrefix(path, "/.well-known/") ||
+		strings.HasPrefix(path, "/apple-touch-icon") && strings.HasSuffix(path, ".png") && strings.Count(path, "/") == 1
+}
+
 // hasFetchMetadata reports whether the browser said what the load is for.
 func hasFetchMetadata(r *http.Request) bool {
 	return len(r.Header["Sec-Fetch-Mode"]) > 0 || len(r.Header["Sec-Fetch-Dest"]) > 0

@@ -83,3 +83,84 @@ func FuzzIsNavigation(f *testing.F) {
 		}
 	})
 }
+
+func TestWellKnownNamesAreForPrograms(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/manifest.webmanifest": true, "/manifest.json": true, "/site.webmanifest": true, "/sw.js": true, "/service-worker.js": true,
+		"/favicon.ico": true, "/robots.txt": true, "/apple-touch-icon.png": true, "/apple-touch-icon-180x180-precomposed.png": true,
+		"/.well-known/security.txt": true, "/.well-known/": true,
+		"/": false, "/.well-known": false, "/.well-knowns/a": false, "/files/robots.txt": false, "/Robots.txt": false,
+		"/apple-touch-icon": false, "/apple-touch-icons/a.png": false, "/sw.js/": false, "/app/manifest.json": false,
+	} {
+		if got := IsForPrograms(path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
+
+func TestADocumentLoadIsCertain(t *testing.T) {
+	const mode, dest, upgrade = "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Upgrade-Insecure-Requests"
+	for name, tt := range map[string]struct {
+		r    *http.Request
+		want bool
+	}{
+		"a browser":                  {request("GET", mode, "navigate", dest, "document", upgrade, "1"), true},
+		"a program that imitates it": {request("GET", mode, "navigate", dest, "document"), false},
+		"an old browser":             {request("GET", "Accept", "text/html", upgrade, "1"), false},
+		"no destination":             {request("GET", mode, "navigate", upgrade, "1"), false},
+		"a frame":                    {request("GET", mode, "navigate", dest, "iframe", upgrade, "1"), false},
+		"HEAD":                       {request("HEAD", mode, "navigate", dest, "document", upgrade, "1"), false},
+		"a form":                     {request("POST", mode, "navigate", dest, "document", upgrade, "1"), false},
+		"a prefetch":                 {request("GET", mode, "navigate", dest, "document", upgrade, "1", "Sec-Purpose", "prefetch"), false},
+		"a script":                   {request("GET", mode, "navigate", dest, "document", upgrade, "1", "X-Requested-With", "XMLHttpRequest"), false},
+		"another value":              {request("GET", mode, "navigate", dest, "document", upgrade, "0"), false},
+		"said twice":                 {request("GET", mode, "navigate", dest, "document", upgrade, "1", upgrade, "1"), false},
+	} {
+		if got := IsDocumentLoad(tt.r); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestWhatIsDoneByHand(t *testing.T) {
+	const user, site = "Sec-Fetch-User", "Sec-Fetch-Site"
+	for name, tt := range map[string]struct {
+		r    *http.Request
+		want bool
+	}{
+		"a link of the site":               {request("GET", user, "?1", site, "same-origin"), true},
+		"the address bar":                  {request("GET", user, "?1", site, "none"), true},
+		"a redirect out of the provider":   {request("GET", user, "?1", site, "cross-site"), false},
+		"a script of the site":             {request("GET", site, "same-origin"), false},
+		"a program":                        {request("GET"), false},
+		"another value":                    {request("GET", user, "?0", site, "none"), false},
+		"a person, and nobody knows where": {request("GET", user, "?1"), false},
+	} {
+		if got := IsByHand(tt.r); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestAFormOfTheSitesOwnPage(t *testing.T) {
+	const mode, dest, site, upgrade = "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-Site", "Upgrade-Insecure-Requests"
+	for name, tt := range map[string]struct {
+		r    *http.Request
+		want bool
+	}{
+		"a form":                  {request("POST", mode, "navigate", dest, "document", site, "same-origin", upgrade, "1"), true},
+		"one of a neighbour":      {request("POST", mode, "navigate", dest, "document", site, "same-site", upgrade, "1"), false},
+		"one of a stranger":       {request("POST", mode, "navigate", dest, "document", site, "cross-site", upgrade, "1"), false},
+		"one of nobody's":         {request("POST", mode, "navigate", dest, "document", site, "none", upgrade, "1"), false},
+		"one that says two sites": {request("POST", mode, "navigate", dest, "document", site, "same-origin", site, "same-origin", upgrade, "1"), false},
+		"fetch()":                 {request("POST", mode, "cors", dest, "empty", site, "same-origin"), false},
+		"a frame's":               {request("POST", mode, "navigate", dest, "iframe", site, "same-origin", upgrade, "1"), false},
+		"a program's":             {request("POST", mode, "navigate", dest, "document", site, "same-origin"), false},
+		"a script's":              {request("POST", mode, "navigate", dest, "document", site, "same-origin", upgrade, "1", "X-Requested-With", "XMLHttpRequest"), false},
+		"PUT":                     {request("PUT", mode, "navigate", dest, "document", site, "same-origin", upgrade, "1"), false},
+	} {
+		if got := IsFormPost(tt.r); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -20,16 +20,17 @@ const home = "/"
 // percent-encode set) and a Location header had better not contain.
 var escapeUnsafe = strings.NewReplacer(" ", "%20", `"`, "%22", "<", "%3C", ">", "%3E", "`", "%60")
 
-// ReturnPath returns the path and query on the site's own origin that raw asks
-// to go to after sign-in, or "/" where raw is anything else (RFC 9700 §4.11).
+// ReturnPath returns the path, query and fragment on the site's own origin that
+// raw asks to go to after sign-in, or "/" where raw is anything else (RFC 9700 §4.11).
 // Nothing under endpoints, the prefix of the gateway's own paths, is accepted in
 // any reading of the path: a sign-in must not end in another, or in a sign-out.
 //
 // raw is judged as it is, before any parser can tidy it, and no part of it is
-// percent-decoded into the result; the fragment is dropped. The result is stable
-// under ReturnPath, so that it can be checked again when it is used.
+// percent-decoded into the result. A fragment that is odd, or one too many for
+// the bound, is dropped. The result is stable under ReturnPath, so that it can be
+// checked again when it is used.
 func ReturnPath(raw, endpoints string) string {
-	raw, _, _ = strings.Cut(raw, "#")
+	raw, fragment, _ := strings.Cut(raw, "#")
 	if len(raw) > maxReturnPath || !startsOnOrigin(raw) || hasUnsafeByte(raw) {
 		return home
 	}
@@ -47,7 +48,32 @@ func ReturnPath(raw, endpoints string) string {
 	if len(target) > maxReturnPath {
 		return home
 	}
+	if fragment = Fragment("#" + fragment); len(target)+len(fragment) <= maxReturnPath {
+		target += fragment
+	}
 	return target
+}
+
+// escapeFragment encodes what browsers encode in a fragment, and the backslash,
+// which they leave alone and everybody else had better not see.
+var escapeFragment = strings.NewReplacer(" ", "%20", `"`, "%22", "<", "%3C", ">", "%3E", "`", "%60", `\`, "%5C")
+
+// Fragment returns raw, a fragment with its "#", as it may stand at the end of a
+// Location; "" for what no browser has in its address bar. A fragment never
+// leaves the browser by itself, so this one was handed over by a script.
+func Fragment(raw string) string {
+	if len(raw) < 2 || len(raw) > maxReturnPath || raw[0] != '#' {
+		return ""
+	}
+	for i := range len(raw) {
+		if raw[i] < 0x20 || raw[i] >= 0x7f {
+			return ""
+		}
+	}
+	if raw = escapeFragment.Replace(raw); len(raw) > maxReturnPath {
+		return ""
+	}
+	return raw
 }
 
 // startsOnOrigin reports whether path starts with one slash. Two name another

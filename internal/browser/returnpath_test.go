@@ -8,7 +8,13 @@ import (
 
 func TestReturnPath(t *testing.T) {
 	tests := []struct{ name, raw, want string }{
-		{"a deep link without its fragment", "/app/view?id=1&next=%2F%2Fok#frag", "/app/view?id=1&next=%2F%2Fok"},
+		{"a deep link with its fragment", "/app/view?id=1&next=%2F%2Fok#frag", "/app/view?id=1&next=%2F%2Fok#frag"},
+		{"a fragment like a path", "/#/rooms/1?tab=a&b=%2F%2Fc", "/#/rooms/1?tab=a&b=%2F%2Fc"},
+		{"a fragment with what browsers encode", "/a#b \"<c>`\\#d", "/a#b%20%22%3Cc%3E%60%5C#d"},
+		{"an empty fragment", "/a#", "/a"},
+		{"a fragment with a line break", "/a#b\r\nSet-Cookie: x=1", "/a"},
+		{"a fragment beyond ASCII", "/a#é", "/a"},
+		{"a fragment does not make up for its path", "//evil.example#/a", "/"},
 		{"encoding is kept", "/r%C3%A9sum%C3%A9/a%20b", "/r%C3%A9sum%C3%A9/a%20b"},
 		{"an encoded slash is kept", "/db/a%2Fb", "/db/a%2Fb"},
 		{"a query is not judged as a path", "/x?u=//evil.example/..%2f", "/x?u=//evil.example/..%2f"},
@@ -127,6 +133,9 @@ func TestReturnPathKeepsWhatFitsExactly(t *testing.T) {
 	if got := ReturnPath("/ok#"+strings.Repeat("a", 9000), "/auth"); got != "/ok" {
 		t.Error("a dropped fragment counts")
 	}
+	if got := ReturnPath(longest+"#a", "/auth"); got != longest {
+		t.Error("a fragment costs the path, or passes the bound")
+	}
 }
 
 // staysHome says whether a browser on https://gw.example would stay there when
@@ -145,6 +154,7 @@ func FuzzReturnPath(f *testing.F) {
 	for _, seed := range []string{
 		"/app/view?id=1&next=%2F%2Fok#frag", "//evil.example", `/\evil.example`, "/\t/evil.example",
 		"/%2f%2fevil.example", "/.//evil.example", "/auth%2fsignout", "/%2fevil.example c", "http:evil.example",
+		"/#//evil.example", "/a#b#c", "/a?b#c\\d", "//evil.example#/a", "/auth#x",
 	} {
 		f.Add(seed)
 	}
@@ -158,7 +168,11 @@ func FuzzReturnPath(f *testing.F) {
 				t.Fatalf("%q became %q with byte %#x", raw, got, got[i])
 			}
 		}
-		u, err := url.ParseRequestURI(got)
+		path, fragment, _ := strings.Cut(got, "#")
+		if fragment != "" && Fragment("#"+fragment) != "#"+fragment || strings.ContainsAny(got, "\\") {
+			t.Fatalf("%q became %q with an odd fragment", raw, got)
+		}
+		u, err := url.ParseRequestURI(path)
 		if err != nil || u.Host != "" || u.Scheme != "" {
 			t.Fatalf("%q became %q: %v %v", raw, got, u, err)
 		}
@@ -172,4 +186,16 @@ func FuzzReturnPath(f *testing.F) {
 			t.Fatalf("%q became %q, then %q", raw, got, again)
 		}
 	})
+}
+
+func TestFragment(t *testing.T) {
+	for raw, want := range map[string]string{
+		"#a": "#a", "#/rooms?x=%C3%A9;{}|^,'": "#/rooms?x=%C3%A9;{}|^,'", "#a b": "#a%20b", `#a\b`: "#a%5Cb", "#%0d%0a": "#%0d%0a",
+		"": "", "#": "", "a": "", "/#a": "", "#\n": "", "#a\x00": "", "#a\x7f": "", "#\u00e9": "",
+		"#" + strings.Repeat("a", 2047): "#" + strings.Repeat("a", 2047), "#" + strings.Repeat("a", 2048): "", "#" + strings.Repeat(" ", 1000): "",
+	} {
+		if got := Fragment(raw); got != want {
+			t.Errorf("Fragment(%.40q) = %.40q, want %.40q", raw, got, want)
+		}
+	}
 }

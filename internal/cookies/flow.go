@@ -35,19 +35,28 @@ type Flow struct {
 	// Again says that this attempt was made because another one failed; it is
 	// not tried a third time.
 	Again bool
+	// OtherHost and OtherScheme say that the page it began at was asked for on
+	// another host, or by another scheme, than the callback's.
+	OtherHost, OtherScheme bool
+	// Resume says that the browser's tab keeps a form, to come back for.
+	Resume bool
 }
 
 // SetFlow gives the browser a flow under its state, and takes away what it
 // then has too much of, the oldest first. A return path too long for a cookie
-// is given up for the start page.
+// is given up for the start page, its fragment before that.
 func (j *Jar) SetFlow(h http.Header, r *http.Request, site Site, state string, flow Flow) error {
 	name := j.flowName(state, site)
-	encoded, err := j.encodeFlow(name, site, flow)
-	if err != nil {
-		flow.ReturnTo = "/"
-		if encoded, err = j.encodeFlow(name, site, flow); err != nil {
-			return err
+	path, _, _ := strings.Cut(flow.ReturnTo, "#")
+	var encoded string
+	var err error
+	for _, flow.ReturnTo = range []string{flow.ReturnTo, path, "/"} {
+		if encoded, err = j.encodeFlow(name, site, flow); err == nil {
+			break
 		}
+	}
+	if err != nil {
+		return err
 	}
 	j.dropOldest(h, r, site, len(name)+len(encoded))
 	set(h, j.base(j.cfg.flowPrefix()+flowSuffix(state), site, http.SameSiteLaxMode), encoded, j.cfg.FlowAge)
@@ -76,6 +85,13 @@ func (j *Jar) decodeFlow(name, value string, site Site) (Flow, bool) {
 	}
 	flow, err := decodeFlow(plain)
 	return flow, err == nil
+}
+
+// HasFlow tells whether something of the name of a state's flow came along, be
+// it worth anything or not.
+func (j *Jar) HasFlow(r *http.Request, site Site, state string) bool {
+	_, count := sent(r, j.flowName(state, site))
+	return count > 0
 }
 
 // ClearFlow takes a flow away: it is finished, one way or another.
@@ -118,10 +134,15 @@ func (j *Jar) dropOldest(h http.Header, r *http.Request, site Site, size int) {
 	}
 }
 
+// flags are a flow's, in the order of their bits.
+func (f *Flow) flags() []*bool { return []*bool{&f.Again, &f.OtherHost, &f.OtherScheme, &f.Resume} }
+
 func (f Flow) encode() []byte {
 	b := []byte{flowVersion, 0}
-	if f.Again {
-		b[1] = 1
+	for flag, set := range f.flags() {
+		if *set {
+			b[1] |= 1 << flag
+		}
 	}
 	b = binary.AppendVarint(b, f.Started.UnixMilli())
 	for _, part := range []string{string(f.ID), f.KeyID, f.ReturnTo, f.RedirectURI, f.ClientID} {
@@ -136,7 +157,10 @@ func decodeFlow(b []byte) (Flow, error) {
 	if len(b) < 2 || b[0] != flowVersion {
 		return Flow{}, errFlow
 	}
-	flow := Flow{Again: b[1] == 1}
+	var flow Flow
+	for flag, set := range flow.flags() {
+		*set = b[1]&(1<<flag) != 0
+	}
 	started, n := binary.Varint(b[2:])
 	if n <= 0 {
 		return Flow{}, errFlow

@@ -16,10 +16,12 @@ func TestAFlowComesBackAsItWas(t *testing.T) {
 	jar := newJar(t, config, newKey(t))
 	again := newFlow("/")
 	again.Again = true
+	elsewhere := newFlow("/")
+	elsewhere.OtherHost, elsewhere.OtherScheme, elsewhere.Resume = true, true, true
 	early := newFlow("/")
 	early.Started = time.UnixMilli(-1)
 	for name, flow := range map[string]cookies.Flow{
-		"ordinary": newFlow("/app/x?a=b&c=%2F#"), "a second attempt": again, "before 1970": early, "without a path": newFlow(""),
+		"ordinary": newFlow("/app/x?a=b&c=%2F#"), "a second attempt": again, "one begun elsewhere": elsewhere, "before 1970": early, "without a path": newFlow(""),
 		"with every byte": newFlow("/\x00\n;\"\xff,é"),
 	} {
 		for _, on := range []cookies.Site{site, plain} {

@@ -102,14 +102,14 @@ func bound(name string, site Site) string { return name + "|" + site.Origin }
 // upstream could read it: with or without a prefix, in any case.
 func (c Config) Owns(name string) bool {
 	name = strings.TrimSpace(name)
-	for _, prefix := range []string{"__Host-Http-", hostPrefix, "__Secure-", "__Http-"} {
+	for _, prefix := range []string{"__Host-Http-", hostPrefix, securePrefix, "__Http-"} {
 		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			name = name[len(prefix):]
 			break
 		}
 	}
-	flow := c.flowPrefix()
-	return strings.EqualFold(name, c.Name) || strings.EqualFold(name, c.roundsName()) || len(name) >= len(flow) && strings.EqualFold(name[:len(flow)], flow)
+	return strings.EqualFold(name, c.Name) || strings.EqualFold(name, c.roundsName()) ||
+		hasPrefixFold(name, c.flowPrefix()) || hasPrefixFold(name, c.fragmentPrefix())
 }
 
 func (j *Jar) base(name string, site Site, sameSite http.SameSite) http.Cookie {

@@ -71,6 +71,7 @@ func TestCookiesThatAnyBrowserOrUpstreamCouldTakeForOursAreOurs(t *testing.T) {
 		" osc_session ": true, "\t__Host-osc_session": true,
 		"osc_session_flow_1a2b3c4d": true, "osc_session_flow_": true, "__Host-osc_session_flow_x": true, "__host-OSC_session_FLOW_x": true,
 		"__Host-Http-osc_session_flow_1": true, "__HOST-HTTP-osc_session_flow_1": true, " __Host-osc_session_flow_x": true,
+		"osc_session_fragment_1a2b3c4d": true, "__Secure-osc_session_fragment_x": true, "__SECURE-OSC_session_Fragment_x": true,
 
 		"": false, "app": false, "osc": false, "osc_sessions": false, "osc_session_": false, "osc_session_0": false, "my_osc_session": false,
 		"osc_session_flow": false, "__Host-": false, "__Host-app": false, "__Host-osc_session2": false, "osc-session": false,

@@ -1,6 +1,7 @@
 package cookies
 
 import (
+	"encoding/binary"
 	"net/http"
 	"time"
 
@@ -12,30 +13,68 @@ const roundsAge = time.Minute
 
 func (c Config) roundsName() string { return c.Name + "_rounds" }
 
-// Rounds is how many sign-ins this browser has finished within the last
-// minute. One that is sent to sign in again after several did not keep its
-// session, or is not given it back.
-func (j *Jar) Rounds(r *http.Request, site Site) int {
+// Rounds is what a browser has been through lately: enough to tell that it goes
+// round, and why.
+type Rounds struct {
+	// Finished is how many sign-ins it finished that no request with the session
+	// has come after. One that is sent to sign in again after several did not keep
+	// its session, or is not given it back.
+	Finished int
+	// Asked is how many times the site sent it to sign in, signed in as it was.
+	Asked int
+	// OtherHost and OtherScheme say that a sign-in began on another host, or by
+	// another scheme, than it came back to.
+	OtherHost, OtherScheme bool
+	// Last is when the latest of these was noted.
+	Last time.Time
+}
+
+const (
+	roundsVersion = 1
+
+	flagOtherHost   = 1
+	flagOtherScheme = 2
+)
+
+// Rounds is what the browser brings of that; nothing where there was nothing
+// within the last minute.
+func (j *Jar) Rounds(r *http.Request, site Site) Rounds {
 	name := j.roundsNames.on(site)
 	encoded, count := sent(r, name)
 	if count != 1 {
-		return 0
+		return Rounds{}
 	}
 	var value []byte
-	if securecookie.DecodeMulti(bound(name, site), encoded, &value, j.flow...) != nil || len(value) != 1 {
-		return 0
+	if securecookie.DecodeMulti(bound(name, site), encoded, &value, j.flow...) != nil || len(value) < 4 || value[0] != roundsVersion {
+		return Rounds{}
 	}
-	return int(value[0])
+	last, n := binary.Varint(value[4:])
+	if n <= 0 {
+		return Rounds{}
+	}
+	return Rounds{
+		Finished: int(value[1]), Asked: int(value[2]), Last: time.UnixMilli(last),
+		OtherHost: value[3]&flagOtherHost != 0, OtherScheme: value[3]&flagOtherScheme != 0,
+	}
 }
 
-// SetRounds notes how many there were; 0 forgets it.
-func (j *Jar) SetRounds(h http.Header, site Site, rounds int) error {
+// SetRounds notes what there was; where that is nothing, it is forgotten.
+func (j *Jar) SetRounds(h http.Header, site Site, rounds Rounds) error {
 	cookie := j.base(j.cfg.roundsName(), site, http.SameSiteLaxMode)
-	if rounds <= 0 {
+	if rounds.Finished <= 0 && rounds.Asked <= 0 {
 		set(h, cookie, "", 0)
 		return nil
 	}
-	encoded, err := securecookie.EncodeMulti(bound(cookie.Name, site), []byte{byte(min(rounds, 255))}, j.flow[0])
+	var flags byte
+	if rounds.OtherHost {
+		flags |= flagOtherHost
+	}
+	if rounds.OtherScheme {
+		flags |= flagOtherScheme
+	}
+	value := []byte{roundsVersion, byte(min(rounds.Finished, 255)), byte(min(rounds.Asked, 255)), flags}
+	value = binary.AppendVarint(value, rounds.Last.UnixMilli())
+	encoded, err := securecookie.EncodeMulti(bound(cookie.Name, site), value, j.flow[0])
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,13 @@ func (j *Jar) Session(r *http.Request, site Site) (ticket tokens.Ticket, present
 	return j.decodeSession(name, value, site), true
 }
 
+// Sessions is how many cookies of the session's name came along. More than one
+// are of two gateways, or of a neighbour.
+func (j *Jar) Sessions(r *http.Request, site Site) int {
+	_, count := sent(r, j.sessionNames.on(site))
+	return count
+}
+
 const (
 	// A cookie that was found good is taken at its word for goodFor, so that a
 	// browser's every request does not cost the same arithmetic. Its age is

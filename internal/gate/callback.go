@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/browser"
@@ -17,7 +16,6 @@ import (
 
 const (
 	maxCallbackQuery = 8 << 10
-	stateLength      = 43 // of pkce.Deriver.State
 
 	// signInTimeout bounds the exchange of a code with everything around it.
 	signInTimeout = 30 * time.Second
@@ -52,7 +50,7 @@ func (g *Gate) callback(w http.ResponseWriter, r *http.Request) error {
 	case !g.cfg.Provider.CheckIssuer(r.Context(), query.issuers): // another provider's answer (RFC 9207)
 		return g.refuse(w, r, refusal{reason: pages.StateMismatch})
 	case query.isError:
-		desk.jar.ClearFlow(w.Header(), site, query.state)
+		g.clearFlow(w, r, desk, site, query.state)
 		return g.refuse(w, r, refusal{reason: errorReason(query.failed)})
 	}
 	return g.finish(w, r, finishing{desk: desk, site: site, flow: flow, deriver: deriver, query: query})
@@ -74,15 +72,6 @@ func parseCallback(raw string) (callbackQuery, bool) {
 	query.code, _, okCode = single(values, "code")
 	query.failed, query.isError, okError = single(values, "error")
 	return query, okState && okCode && okError && query.state != "" && (query.code != "" || query.isError)
-}
-
-// isState tells whether a value could be a state of ours.
-func isState(state string) bool {
-	state = strings.TrimSuffix(state, againMark)
-	if len(state) != stateLength {
-		return false
-	}
-	return strings.Trim(state, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 // flow returns the flow of a state, if this browser began it and may still
@@ -112,12 +101,11 @@ func (g *Gate) strayCallback(w http.ResponseWriter, r *http.Request, desk *desk,
 			return g.refuse(w, r, *why)
 		}
 		if err == nil {
-			redirect(w, "/", http.StatusFound)
-			return nil
+			return g.homeAfterStray(w, r, desk, site, query.state)
 		}
 	}
-	if strings.HasSuffix(query.state, againMark) {
-		return g.refuse(w, r, refusal{reason: pages.FlowExpired})
+	if isAgain(query.state) {
+		return g.refuse(w, r, refusal{reason: pages.FlowExpired, diagnosis: diagnoseLostFlow(r, desk, site, query.state)})
 	}
 	return g.startSignIn(w, r, signInStart{returnTo: "/", again: true})
 }
@@ -166,10 +154,10 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request, f finishing) error
 		if g.cfg.Clients.Forget(r.Context(), f.flow.RedirectURI, client.ID) {
 			return g.startOver(w, r, f, why)
 		}
-		f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+		g.clearFlow(w, r, f.desk, f.site, f.query.state)
 		return g.refuse(w, r, why)
 	case err != nil:
-		f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+		g.clearFlow(w, r, f.desk, f.site, f.query.state)
 		return g.refuse(w, r, exchangeRefusal(err))
 	}
 	return g.welcome(w, r, f, signedIn)
@@ -181,11 +169,11 @@ const clientHint = "The provider does not accept the client: check client_id and
 // startOver begins a new attempt in place of one that can't be finished,
 // unless that was the second already.
 func (g *Gate) startOver(w http.ResponseWriter, r *http.Request, f finishing, why refusal) error {
-	f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+	g.clearFlow(w, r, f.desk, f.site, f.query.state)
 	if f.flow.Again {
 		return g.refuse(w, r, why)
 	}
-	return g.startSignIn(w, r, signInStart{returnTo: f.flow.ReturnTo, again: true})
+	return g.startSignIn(w, r, signInStart{returnTo: g.returnURL(r, f), resume: f.flow.Resume, again: true})
 }
 
 // exchange turns the code into a stored session. The session is there before
@@ -225,18 +213,20 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, f finishing, s *s
 			g.cfg.Log.Warn("the browser's earlier session was not ended", "session", old.Name().Digest(), "error", err)
 		}
 	}
-	f.desk.jar.ClearFlow(w.Header(), f.site, f.query.state)
+	g.clearFlow(w, r, f.desk, f.site, f.query.state)
 	age := s.session.Expires.Sub(g.cfg.Now())
 	if err := f.desk.jar.SetSession(w.Header(), f.site, s.ticket, age); err != nil {
 		return err
 	}
-	if err := f.desk.jar.SetRounds(w.Header(), f.site, f.desk.jar.Rounds(r, f.site)+1); err != nil {
+	rounds := f.desk.jar.Rounds(r, f.site)
+	rounds.Finished, rounds.Last = rounds.Finished+1, g.cfg.Now()
+	if err := f.desk.jar.SetRounds(w.Header(), f.site, rounds); err != nil {
 		return err
 	}
 	if f.desk.jar.NeedsContinuePage() {
-		g.cfg.Pages.Continue(w, g.returnURL(f.flow))
+		g.cfg.Pages.Continue(w, g.returnURL(r, f))
 		return nil
 	}
-	redirect(w, g.returnURL(f.flow), http.StatusFound)
+	redirect(w, g.returnURL(r, f), http.StatusFound)
 	return nil
 }

@@ -273,3 +273,23 @@ func TestAMatcherThatFailsLetsNobodyThrough(t *testing.T) {
 		t.Errorf("%d", a.Code)
 	}
 }
+
+// A page in place of a manifest, an icon or a worker's script is taken for one.
+func TestWhatProgramsAskForByNameIsNeverSentToSignIn(t *testing.T) {
+	for _, path := range []string{
+		"/manifest.webmanifest", "/manifest.json", "/site.webmanifest", "/sw.js", "/service-worker.js", "/favicon.ico",
+		"/robots.txt", "/robots.txt?v=1", "/apple-touch-icon-180x180.png", "/.well-known/assetlinks.json",
+	} {
+		for name, with := range map[string]headers{"an old client": {"Accept": "text/html,*/*"}, "the address bar": navigation} {
+			r := newRig(t)
+			a := r.browser().do("GET", path, with)
+			if a.Code != 401 || a.location() != "" || a.reason() != "no_session" || len(a.Header()["Set-Cookie"]) > 0 {
+				t.Errorf("%s of %s: %d %s", path, name, a.Code, a.location())
+			}
+		}
+		b := newRig(t).signedIn("ada", "acme")
+		if a := b.navigate(path); !a.passed {
+			t.Errorf("%s: %d for somebody who is signed in", path, a.Code)
+		}
+	}
+}

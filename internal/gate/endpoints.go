@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/browser"
+	"github.com/Eyevinn/osc-gateway/internal/cookies"
 	"github.com/Eyevinn/osc-gateway/internal/pages"
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
@@ -26,8 +27,10 @@ const (
 	pathHealth    = "/health"
 	pathLive      = "/health/live"
 	pathReady     = "/health/ready"
+	pathResume    = "/resume"
 
 	paramReturnTo = "return_to"
+	paramResume   = "resume"
 	// paramSwitch of a sign-out is where to come back to as somebody else.
 	paramSwitch = "switch"
 )
@@ -59,6 +62,8 @@ func (g *Gate) endpoint(path string) func(http.ResponseWriter, *http.Request) er
 		return g.only(g.signedOut, http.MethodGet, http.MethodHead)
 	case pathSession:
 		return g.only(g.session, http.MethodGet, http.MethodHead)
+	case pathResume:
+		return g.only(g.resume, http.MethodGet, http.MethodPost)
 	case pathEvents:
 		return g.only(g.events, http.MethodGet)
 	case pathScript:
@@ -110,7 +115,7 @@ func (g *Gate) signOut(w http.ResponseWriter, r *http.Request) error {
 		g.cfg.Observer.SignedOut(ticket.Name())
 	}
 	desk.jar.ClearSession(w.Header(), site)
-	if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
+	if err := desk.jar.SetRounds(w.Header(), site, cookies.Rounds{}); err != nil {
 		return err
 	}
 	// "cookies" here would clear those of the whole registrable domain, OSC's

@@ -78,7 +78,7 @@ func (v *vault) open(ctx context.Context, method, site string, ticket tokens.Tic
 	case found == nil || found.site != site:
 		return nil, tokens.ErrAbsent
 	case found.ended != "":
-		return nil, &tokens.Ended{Reason: found.ended}
+		return nil, &tokens.Ended{Reason: found.ended, User: found.session.User}
 	default:
 		return found.session, nil
 	}
@@ -210,6 +210,13 @@ func (v *vault) end(name tokens.Name, reason tokens.EndReason) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.sessions[name].ended = reason
+}
+
+// forget loses a session, as a store does that is not shared.
+func (v *vault) forget(name tokens.Name) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.sessions, name)
 }
 
 // names are those of all sessions there are.

@@ -115,10 +115,13 @@ type Config struct {
 	// Trusted tells whether the peer is a proxy that may say where a request
 	// comes from. Default: nobody is.
 	Trusted  func(*http.Request) bool
-	Original Original         // default: the request's own
-	Now      func() time.Time // default time.Now
-	Random   io.Reader        // default crypto/rand
-	Log      *slog.Logger     // default: nowhere
+	Original Original // default: the request's own
+	// Asked tells how and on which host browsers asked for a request, as far as that
+	// is known, "" where it is not. Default: nothing is.
+	Asked  func(*http.Request) (scheme, host string)
+	Now    func() time.Time // default time.Now
+	Random io.Reader        // default crypto/rand
+	Log    *slog.Logger     // default: nowhere
 }
 
 // Gate stands in front of one site.
@@ -127,6 +130,8 @@ type Gate struct {
 	desk    atomic.Pointer[desk]
 	signIns signIns
 	outages outages
+	// keeping bounds how many forms are read at a time: anybody can send one.
+	keeping chan struct{}
 
 	lastRealm atomic.Pointer[realmOf]
 }
@@ -138,6 +143,9 @@ func New(cfg Config) *Gate {
 	}
 	if cfg.Client == nil {
 		cfg.Client = func(*http.Request) netip.Addr { return netip.Addr{} }
+	}
+	if cfg.Asked == nil {
+		cfg.Asked = func(*http.Request) (scheme, host string) { return "", "" }
 	}
 	if cfg.Trusted == nil {
 		cfg.Trusted = func(*http.Request) bool { return false }
@@ -151,7 +159,7 @@ func New(cfg Config) *Gate {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{cfg: cfg}
+	return &Gate{cfg: cfg, keeping: make(chan struct{}, maxKeeping)}
 }
 
 // ServeHTTP lets a request through to next, answers it, or refuses it. Errors
@@ -180,19 +188,25 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		refused = g.equip(r.Context(), p)
 	}
 	if refused != nil {
-		refused.program = route.Mode == API || p.isCaller
+		refused.program = route.Mode == API || p.isCaller || g.isForPrograms(sent)
 	}
 	g.cfg.Observer.Request(route.Mode.String(), outcome(route, refused))
 	switch {
 	case refused != nil && refused.challenge && route.Mode == Optional:
 		return g.pass(w, r, next, route, nil)
 	case refused != nil && refused.challenge:
-		return g.challenge(w, sent, route, *refused)
+		return g.challenge(w, sent, *refused)
 	case refused != nil:
 		return g.refuse(w, sent, *refused)
 	}
 	g.cfg.Observer.Entered(r, p.Session)
 	return g.pass(w, r, next, route, p)
+}
+
+// isForPrograms tells whether only programs ask for a path.
+func (g *Gate) isForPrograms(r *http.Request) bool {
+	_, original := g.cfg.Original(r)
+	return browser.IsForPrograms(original.Path)
 }
 
 // What can come of a request.
@@ -264,8 +278,9 @@ func (g *Gate) admitSession(w http.ResponseWriter, r *http.Request, p *passenger
 		refused.name = ticket.Name()
 		return refused
 	}
-	if desk.jar.Rounds(r, site) > 0 { // the session came back: that was no round
-		if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
+	if rounds := desk.jar.Rounds(r, site); rounds.Finished > 0 { // the session came back: that was no round
+		rounds.Finished = 0
+		if err := desk.jar.SetRounds(w.Header(), site, rounds); err != nil {
 			return &refusal{reason: pages.StoreUnavailable, cause: err}
 		}
 	}

@@ -271,3 +271,26 @@ func TestARefusalOfAnUnknownSiteNeverPasses(t *testing.T) {
 		t.Errorf("signing out: %d", a.Code)
 	}
 }
+
+// Which the answer of an app in place shares a header with.
+func TestACookieOfTheGatewaysGoesOutWithTheAnswerOfTheApp(t *testing.T) {
+	r := newRig(t)
+	b := r.browser()
+	b.finish(b.start("/app"))
+	r.app.serve = func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Add("Set-Cookie", roundsCookie+"=the-apps; Path=/; Secure")
+		w.Header().Add("Set-Cookie", "app=1")
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	a := b.rig.serve(withCookies(request(t, "GET", "/app", navigation), b))
+	lines := strings.Join(a.Header()["Set-Cookie"], "\n")
+	if !strings.Contains(lines, roundsCookie+"=; ") || !strings.Contains(lines, "app=1") || strings.Contains(lines, "the-apps") {
+		t.Errorf("Set-Cookie:\n%s", lines)
+	}
+}
+
+func withCookies(r *http.Request, b *browser) *http.Request {
+	b.attach(r)
+	return r
+}

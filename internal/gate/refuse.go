@@ -24,9 +24,11 @@ type refusal struct {
 	clear      bool
 	retryAfter time.Duration
 	session    *tokens.Session // whose request it was, if anybody's
+	user       string          // whose session it was that has ended, where that is known
 	tenants    []string        // who would be let in
 	name       tokens.Name     // of the session the cookie is for, where that does not open
-	program    bool            // the route is for programs: JSON, whoever asks
+	program    bool            // route or path is for programs: JSON, whoever asks
+	diagnosis  pages.Diagnosis // what is wrong, where that could be found out
 	hint       string          // for the operator
 	cause      error           // for the log
 }
@@ -37,7 +39,7 @@ const retryDefault = 5 * time.Second
 
 // view is what people and programs are told of a refusal, wherever it happens.
 func (why *refusal) view() pages.View {
-	view := pages.View{Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Hint: why.hint}
+	view := pages.View{Reason: why.reason, Status: why.status, RetryAfter: why.retryAfter, Diagnosis: why.diagnosis, Hint: why.hint}
 	if view.RetryAfter == 0 && why.reason.Status() == http.StatusServiceUnavailable {
 		view.RetryAfter = retryDefault
 	}
@@ -46,8 +48,11 @@ func (why *refusal) view() pages.View {
 
 // challenge answers somebody who is signed out: people are sent to sign in,
 // programs are told to.
-func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, why refusal) error {
-	if route.Mode == API || !browser.IsNavigation(r) {
+func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, why refusal) error {
+	if !why.program && browser.IsFormPost(r) {
+		return g.keepForm(w, r, why)
+	}
+	if why.program || !browser.IsNavigation(r) {
 		// No cookie is touched here: the answer to an old request must not take
 		// away what a sign-in in another tab has set meanwhile.
 		return g.refuse(w, r, why)
@@ -55,7 +60,7 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, route *Route, w
 	g.cfg.Observer.Refused(r, why.reason)
 	g.logChallenge(r, why)
 	requestURI, _ := g.cfg.Original(r)
-	return g.startSignIn(w, r, signInStart{returnTo: requestURI, challenged: true, clearSession: why.clear})
+	return g.startSignIn(w, r, signInStart{returnTo: requestURI, because: why.reason, clearSession: why.clear})
 }
 
 // refuse answers with a page or a problem document and writes the log line.
@@ -82,14 +87,19 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 			view.User, view.Tenant = why.session.User, why.session.Tenant
 		}
 	}
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
-		// The body is not read. Said so, the answer goes out at once, and a client
-		// that waits to be asked for the body learns that it will not be.
-		w.Header().Set("Connection", "close")
-	}
+	leaveBody(w, r)
 	g.log(r, why, view.Reference)
 	g.cfg.Pages.Refuse(w, view, page)
 	return nil
+}
+
+// leaveBody is for an answer that goes out although the body is not read. Said so,
+// it goes out at once, and a client that waits to be asked for the body learns
+// that it will not be.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // AppAway answers for a next handler whose upstream could not be reached. It is
@@ -151,6 +161,9 @@ func (g *Gate) log(r *http.Request, why refusal, reference string) {
 		slog.String("reference", reference),
 	}
 	attrs = append(attrs, why.identity()...)
+	if why.diagnosis != "" {
+		attrs = append(attrs, slog.String("diagnosis", string(why.diagnosis)))
+	}
 	if why.hint != "" {
 		attrs = append(attrs, slog.String("hint", why.hint))
 	}
@@ -195,7 +208,7 @@ func sessionRefusal(err error) *refusal {
 	case errors.Is(err, tokens.ErrAbsent):
 		return &refusal{reason: pages.NoSession, challenge: true, clear: true}
 	case errors.As(err, &ended):
-		return &refusal{reason: pages.Reason(ended.Reason), challenge: true, clear: true}
+		return &refusal{reason: pages.Reason(ended.Reason), challenge: true, clear: true, user: ended.User}
 	default:
 		return unavailable(err)
 	}

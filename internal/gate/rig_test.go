@@ -36,6 +36,8 @@ const (
 
 	sessionCookie = "__Host-osc_session"
 	flowCookies   = "__Host-osc_session_flow_"
+
+	fragmentCookies = "__Secure-osc_session_fragment_"
 )
 
 var (
@@ -228,6 +230,7 @@ type headers map[string]string
 
 var (
 	navigation = headers{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+	pageLoad   = headers{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Upgrade-Insecure-Requests": "1"}
 	fromAway   = headers{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "cross-site", "Accept": "text/html"}
 	scripted   = headers{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"}
 	image      = headers{"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image", "Sec-Fetch-Site": "cross-site"}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/Eyevinn/osc-gateway/internal/browser"
 	"github.com/Eyevinn/osc-gateway/internal/cookies"
@@ -35,28 +36,35 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) error {
 	if !browser.MayStartSignIn(r) { // an image or a frame must not start, or clobber, a sign-in
 		return g.refuse(w, r, refusal{reason: pages.BadRequest, status: http.StatusForbidden})
 	}
+	if stopped, err := g.countAsked(w, r); stopped || err != nil {
+		return err
+	}
 	_, original := g.cfg.Original(r)
 	returnTo, _, _ := single(original.Query(), paramReturnTo) // two of them are none
-	return g.startSignIn(w, r, signInStart{returnTo: returnTo})
+	resume, _, _ := single(original.Query(), paramResume)
+	return g.startSignIn(w, r, signInStart{returnTo: returnTo, resume: resume == "1"})
 }
 
 // signInStart says how a sign-in begins.
 type signInStart struct {
 	returnTo     string
-	again        bool // because an earlier attempt failed
-	challenged   bool // because a page asked for it, not the visitor
+	again        bool         // because an earlier attempt failed
+	because      pages.Reason // a page asked for it, not the visitor
 	clearSession bool
+	resume       bool // to come back for a form that waits in the tab
 }
 
 // startSignIn sends the browser to the provider. Everything the callback needs
-// to know goes along in a sealed cookie; the server keeps nothing.
+// to know goes along in a sealed cookie; the server keeps nothing. Only the
+// fragment of the page that was asked for is known to the browser alone, so a
+// browser that certainly runs scripts is sent by a page that keeps it.
 func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInStart) error {
 	site, desk, refused := g.at(r)
 	if refused != nil {
 		return g.refuse(w, r, *refused)
 	}
-	if start.challenged && desk.jar.Rounds(r, site) >= maxRounds {
-		return g.stopLoop(w, r, desk, site)
+	if rounds := desk.jar.Rounds(r, site); start.because != "" && rounds.Finished >= maxRounds {
+		return g.stopLoop(w, r, desk, site, g.diagnose(r, desk, site, rounds, start.because))
 	}
 	if wait := g.cfg.Starts.Take(g.cfg.Client(r), g.cfg.Now()); wait > 0 {
 		return g.refuse(w, r, refusal{reason: pages.RateLimited, retryAfter: wait})
@@ -72,8 +80,9 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	}
 	flow := cookies.Flow{
 		ID: make([]byte, cookies.FlowIDSize), RedirectURI: redirectURI, ClientID: client.ID, Started: g.cfg.Now(),
-		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again,
+		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again, Resume: start.resume,
 	}
+	flow.OtherHost, flow.OtherScheme = g.elsewhere(r, site)
 	if _, err := io.ReadFull(g.cfg.Random, flow.ID); err != nil {
 		return fmt.Errorf("drawing a flow's id: %w", err)
 	}
@@ -86,47 +95,41 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	if err := desk.jar.SetFlow(w.Header(), r, site, state, flow); err != nil {
 		return fmt.Errorf("sealing a sign-in: %w", err)
 	}
-	redirect(w, g.cfg.Provider.AuthorizeURL(r.Context(), osc.Authorization{
+	provider := g.cfg.Provider.AuthorizeURL(r.Context(), osc.Authorization{
 		ClientID: client.ID, RedirectURI: redirectURI, State: state,
 		Challenge: pkce.Challenge(deriver.Verifier(flow.ID, client.ID)), ChallengeMethod: pkce.Method,
-	}), http.StatusFound)
+	})
+	if start.because == "" || !browser.IsDocumentLoad(r) {
+		redirect(w, provider, http.StatusFound)
+		return nil
+	}
+	cookie := desk.jar.FragmentCookie(site, state, g.path(pathCallback))
+	g.cfg.Pages.Leave(w, pages.Leaving{URL: provider, Cookie: cookie.Name, Attributes: cookie.Attributes, Limit: cookies.MaxFragment})
 	return nil
 }
 
-// maxRounds is how many sign-ins within a minute may each end where the next
-// one begins.
-const maxRounds = 3
-
-// loopHint names what usually makes browsers go round.
-const loopHint = "The session cookie does not come back: the page is served from another host or over http " +
-	"instead of public_url, cookies are blocked, or replicas do not share store and key."
-
-// stopLoop ends a round trip that would go on forever. Trying again by hand
-// starts afresh.
-func (g *Gate) stopLoop(w http.ResponseWriter, r *http.Request, desk *desk, site cookies.Site) error {
-	if err := desk.jar.SetRounds(w.Header(), site, 0); err != nil {
-		return err
-	}
-	return g.refuse(w, r, refusal{reason: pages.RedirectLoop, hint: loopHint})
-}
-
-// againMark ends the state of a second attempt. When its callback comes back
-// without its cookie there is no third: the cookie does not come back at all.
-const againMark = ".2"
-
-// flowState is the state a flow goes to the provider with.
-func flowState(deriver pkce.Deriver, flow cookies.Flow) string {
-	state := deriver.State(flow.ID)
-	if flow.Again {
-		state += againMark
-	}
-	return state
-}
-
 // returnURL is the place a sign-in ends at, checked once more: what a cookie
-// says was right when it was sealed, under the configuration of then.
-func (g *Gate) returnURL(flow cookies.Flow) string {
-	return browser.ReturnPath(flow.ReturnTo, g.cfg.Endpoints)
+// says was right when it was sealed, under the configuration of then. The
+// fragment the browser has kept goes with it.
+func (g *Gate) returnURL(r *http.Request, f finishing) string {
+	if f.flow.Resume { // the one endpoint that a sign-in may end at
+		return g.path(pathResume)
+	}
+	back := browser.ReturnPath(f.flow.ReturnTo, g.cfg.Endpoints)
+	raw, _ := f.desk.jar.Fragment(r, f.site, f.query.state)
+	if fragment := browser.Fragment(raw); fragment != "" {
+		back, _, _ = strings.Cut(back, "#")
+		back += fragment
+	}
+	return back
+}
+
+// clearFlow takes a flow away from the browser, with what came with it.
+func (g *Gate) clearFlow(w http.ResponseWriter, r *http.Request, desk *desk, site cookies.Site, state string) {
+	desk.jar.ClearFlow(w.Header(), site, state)
+	if _, sent := desk.jar.Fragment(r, site, state); sent {
+		desk.jar.ClearFragment(w.Header(), site, state, g.path(pathCallback))
+	}
 }
 
 // providerRefusal is what a failed call to the provider, or to the store its

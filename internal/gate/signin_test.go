@@ -38,7 +38,9 @@ func TestASignInIsStartedOnlyByAPageThePersonLooksAt(t *testing.T) {
 func TestASignInEndsOnTheSiteAndNowhereElse(t *testing.T) {
 	tests := map[string]string{
 		"/app?x=1":                        "/app?x=1",
-		"/app#part":                       "/app",
+		"/app#part":                       "/app#part",
+		"/app#a\r\nb":                     "/app",
+		"//evil.example#/app":             "/",
 		"":                                "/",
 		"//evil.example":                  "/",
 		`/\evil.example`:                  "/",

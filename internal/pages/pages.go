@@ -36,6 +36,8 @@ type View struct {
 	// RetryURL is the path a page loads after RetryAfter; "" is the page's own
 	// address, which must then be one that can be asked for twice.
 	RetryURL string
+	// Diagnosis says what is wrong, where that could be found out.
+	Diagnosis Diagnosis
 	// Hint is a fixed sentence of the gateway's for the people who run the site.
 	Hint string
 	// Reference is a short code that finds the log line.
@@ -54,11 +56,14 @@ func (v View) status() int {
 // are at their hottest while something else is down.
 type Pages struct {
 	refusals  map[Reason]frame
+	loops     map[Diagnosis]frame
 	unknown   frame
 	signedOut frame
 	switching frame
 	confirm   frame
 	resume    frame
+	leave     frame
+	kept      keptFrames
 }
 
 // New returns the pages of the app of that name; "" names none.
@@ -68,14 +73,20 @@ func New(appName string) *Pages { return Branded(Brand{Name: appName}) }
 func Branded(brand Brand) *Pages {
 	p := &Pages{
 		refusals:  make(map[Reason]frame, len(table)),
+		loops:     make(map[Diagnosis]frame, len(findings)),
 		unknown:   newFrame(brand, unknown.title, unknown.text),
 		signedOut: newFrame(brand, "You are signed out", "This site has forgotten your session."),
 		switching: newFrame(brand, "You are signed out", "Taking you to sign in with another account."),
 		confirm:   newFrame(brand, "Sign out?", "You will be signed out of this site in this browser."),
 		resume:    newFrame(brand, "You are signed in", "Taking you back to where you were going."),
+		leave:     newFrame(brand, "Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
+		kept:      newKeptFrames(brand),
 	}
 	for _, e := range table {
 		p.refusals[e.reason] = newFrame(brand, e.title, e.text)
+	}
+	for _, found := range findings {
+		p.loops[found.diagnosis] = newFrame(brand, RedirectLoop.entry().title, found.text)
 	}
 	return p
 }
@@ -100,6 +111,9 @@ func (p *Pages) Refuse(w http.ResponseWriter, v View, page bool) {
 	f, ok := p.refusals[v.Reason]
 	if !ok {
 		f = p.unknown
+	}
+	if diagnosed, ok := p.loops[v.Diagnosis]; ok && v.Reason == RedirectLoop {
+		f = diagnosed
 	}
 	send(w, v.status(), contentTypeHTML, f.render(refusalParts(v)))
 }
@@ -140,9 +154,14 @@ const (
 // send writes an answer that no cache keeps, no page frames and no browser
 // reads as another type.
 func send(w http.ResponseWriter, status int, contentType string, body []byte) {
+	sendUnder(w, contentSecurityPolicy(body), status, contentType, body)
+}
+
+// sendUnder is send with a policy of the page's own.
+func sendUnder(w http.ResponseWriter, policy string, status int, contentType string, body []byte) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", contentSecurityPolicy(body))
+	h.Set("Content-Security-Policy", policy)
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Referrer-Policy", "no-referrer")

@@ -9,20 +9,21 @@ const typePrefix = "https://github.com/Eyevinn/osc-gateway/blob/main/docs/reason
 // problem is a refusal as programs read it. SignInURL and Reason extend RFC 9457
 // (§3.2): a web app sends the person to the one and decides by the other.
 type problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Reason    Reason `json:"reason"`
-	SignInURL string `json:"signin_url,omitempty"`
-	Reference string `json:"reference,omitempty"`
+	Type      string    `json:"type"`
+	Title     string    `json:"title"`
+	Status    int       `json:"status"`
+	Detail    string    `json:"detail"`
+	Reason    Reason    `json:"reason"`
+	SignInURL string    `json:"signin_url,omitempty"`
+	Diagnosis Diagnosis `json:"diagnosis,omitempty"`
+	Reference string    `json:"reference,omitempty"`
 }
 
 func newProblem(v View) []byte {
 	e := v.Reason.entry()
-	detail := e.text
-	if v.Hint != "" {
-		detail += " " + v.Hint
+	detail, hint := v.words()
+	if hint != "" {
+		detail += " " + hint
 	}
 	body, err := json.Marshal(problem{
 		Type:      typePrefix + string(v.Reason),
@@ -31,6 +32,7 @@ func newProblem(v View) []byte {
 		Detail:    detail,
 		Reason:    v.Reason,
 		SignInURL: v.SignInURL,
+		Diagnosis: v.Diagnosis,
 		Reference: v.Reference,
 	})
 	if err != nil {

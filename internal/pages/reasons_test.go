@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/json"
+	"html"
 	"maps"
 	"net/http/httptest"
 	"os"
@@ -115,5 +116,36 @@ func TestOnly401CarriesAChallengeAndNoneThatAsksForAPassword(t *testing.T) {
 				t.Errorf("%s: WWW-Authenticate %q", reason, got)
 			}
 		}
+	}
+}
+
+func TestEveryDiagnosisHasItsWordsAndIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/reasons.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range findings {
+		if len(found.text) < 40 || len(found.hint) < 40 || !strings.HasSuffix(found.text, ".") || !strings.HasSuffix(found.hint, ".") {
+			t.Errorf("%s: %q %q", found.diagnosis, found.text, found.hint)
+		}
+		if !strings.Contains(string(doc), "\n| `"+string(found.diagnosis)+"` | ") {
+			t.Errorf("docs/reasons.md lacks %s", found.diagnosis)
+		}
+		for _, page := range []bool{true, false} {
+			w := httptest.NewRecorder()
+			New("").Refuse(w, View{Reason: RedirectLoop, Diagnosis: found.diagnosis}, page)
+			body := html.UnescapeString(w.Body.String())
+			if !strings.Contains(body, found.text) || !strings.Contains(body, found.hint+" Diagnosis: "+string(found.diagnosis)+".") || strings.Contains(body, RedirectLoop.entry().text) != (found.text == RedirectLoop.entry().text) {
+				t.Errorf("%s as page %v:\n%s", found.diagnosis, page, body)
+			}
+			if !page && !strings.Contains(body, `"diagnosis":"`+string(found.diagnosis)+`"`) {
+				t.Errorf("%s", body)
+			}
+		}
+	}
+	w := httptest.NewRecorder()
+	New("").Refuse(w, View{Reason: FlowExpired, Diagnosis: LoopCookieMissing, Hint: "Another."}, false)
+	if body := w.Body.String(); !strings.Contains(body, FlowExpired.entry().text+" Another.") {
+		t.Errorf("%s", body)
 	}
 }

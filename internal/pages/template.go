@@ -70,7 +70,8 @@ const maxWorkspaces = 5
 // refusalParts chooses the one thing the person can do about v.
 func refusalParts(v View) parts {
 	e := v.Reason.entry()
-	p := parts{User: v.User, Workspace: v.Tenant, Hint: v.Hint, Reason: v.Reason, Reference: v.Reference}
+	_, hint := v.words()
+	p := parts{User: v.User, Workspace: v.Tenant, Hint: hint, Reason: v.Reason, Reference: v.Reference}
 	if len(v.Tenants) <= maxWorkspaces {
 		p.Workspaces = v.Tenants
 	}

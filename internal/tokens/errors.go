@@ -58,7 +58,10 @@ func EndReasons() []EndReason {
 }
 
 // Ended is the error for a session that is over and known to be.
-type Ended struct{ Reason EndReason }
+type Ended struct {
+	Reason EndReason
+	User   string // whose it was, where that is known
+}
 
 // Error says why the session ended.
 func (e *Ended) Error() string { return "the session has ended: " + string(e.Reason) }

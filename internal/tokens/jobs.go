@@ -59,7 +59,7 @@ func (v *Vault) Job(ctx context.Context, site string, ticket Ticket, service str
 	case err != nil:
 		return secret.String{}, err
 	case r.ended != "":
-		return secret.String{}, &Ended{r.ended}
+		return secret.String{}, &Ended{Reason: r.ended, User: r.user}
 	case r.jobs.until.Before(until):
 		return secret.String{}, &Unavailable{Part: PartStore, Err: errNoJobs}
 	}
@@ -139,7 +139,7 @@ func (v *Vault) OpenJob(handle string) (JobTicket, error) {
 	case d.end() != nil:
 		return JobTicket{}, ErrAbsent
 	case !v.now().Before(until):
-		return JobTicket{}, &Ended{EndExpired}
+		return JobTicket{}, &Ended{Reason: EndExpired}
 	}
 	return job, nil
 }

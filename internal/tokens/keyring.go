@@ -36,6 +36,7 @@ const (
 	purposeFlow      = "osc-gw/1 flow"
 	purposeJob       = "osc-gw/1 job"
 	purposeKept      = "osc-gw/1 kept ticket"
+	purposeForm      = "osc-gw/1 form"
 )
 
 // Key is one master key and what is derived from it.
@@ -47,6 +48,7 @@ type Key struct {
 	sealed cipher.AEAD   // seals the gateway's own things
 	job    cipher.AEAD   // seals the handles of jobs
 	kept   cipher.AEAD   // seals the tickets of sessions with jobs
+	form   cipher.AEAD   // seals forms that wait for a sign-in
 }
 
 // KeyRing holds the master keys, newest first: the first seals, all open.
@@ -128,7 +130,7 @@ func newKey(master [KeySize]byte) (*Key, error) {
 	copy(key.id[:], key.derive(purposeID, keyIDSize))
 	key.record = secret.New(string(key.derive(purposeRecord, KeySize)))
 	for purpose, aead := range map[string]*cipher.AEAD{
-		purposeMeta: &key.meta, purposeSealed: &key.sealed, purposeJob: &key.job, purposeKept: &key.kept,
+		purposeMeta: &key.meta, purposeSealed: &key.sealed, purposeJob: &key.job, purposeKept: &key.kept, purposeForm: &key.form,
 	} {
 		var err error
 		if *aead, err = newAEAD(key.derive(purpose, KeySize)); err != nil {

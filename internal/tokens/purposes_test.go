@@ -8,7 +8,7 @@ import (
 func TestPurposesAreToldApart(t *testing.T) {
 	key := aSealer(t, 1).ring.newest()
 	seen := map[string]string{}
-	for _, purpose := range []string{purposeID, purposeMeta, purposeRecord, purposeSealed, purposeCookieMAC, purposeCookieEnc, purposeFlow, purposeJob, purposeKept} {
+	for _, purpose := range []string{purposeID, purposeMeta, purposeRecord, purposeSealed, purposeCookieMAC, purposeCookieEnc, purposeFlow, purposeJob, purposeKept, purposeForm} {
 		derived := string(key.derive(purpose, KeySize))
 		if other, there := seen[derived]; there {
 			t.Errorf("%q and %q make one key", purpose, other)
@@ -23,7 +23,7 @@ func TestPurposesAreToldApart(t *testing.T) {
 
 func TestWhatIsSealedForOnePurposeOpensForNoOther(t *testing.T) {
 	key, nonce := aSealer(t, 1).ring.newest(), make([]byte, nonceSize)
-	all := map[string]cipher.AEAD{"meta": key.meta, "sealed": key.sealed, "job": key.job, "kept": key.kept}
+	all := map[string]cipher.AEAD{"meta": key.meta, "sealed": key.sealed, "job": key.job, "kept": key.kept, "form": key.form}
 	for purpose, aead := range all {
 		sealed := aead.Seal(nil, nonce, []byte("plain"), nil)
 		for other, opener := range all {

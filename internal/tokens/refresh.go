@@ -112,7 +112,7 @@ func (v *Vault) refreshNow(ctx context.Context, h handle, r *record) (*Session, 
 		case result.Err != nil:
 			return v.makeDo(h, r, result.Err)
 		case fresh.ended != "":
-			return nil, &Ended{fresh.ended}
+			return nil, &Ended{Reason: fresh.ended, User: fresh.user}
 		default:
 			return fresh.session(h.name()), nil
 		}

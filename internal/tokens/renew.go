@@ -27,7 +27,7 @@ func (v *Vault) Renew(ctx context.Context, site string, ticket Ticket, refused s
 	case err != nil:
 		return nil, err
 	case r.ended != "":
-		return nil, &Ended{r.ended}
+		return nil, &Ended{Reason: r.ended, User: r.user}
 	case !isRenewable(r, refused, v.now()):
 		return r.session(h.name()), nil
 	}
@@ -40,7 +40,7 @@ func (v *Vault) Renew(ctx context.Context, site string, ticket Ticket, refused s
 	case err != nil:
 		return v.makeDo(h, r, err)
 	case r.ended != "":
-		return nil, &Ended{r.ended}
+		return nil, &Ended{Reason: r.ended, User: r.user}
 	default:
 		return r.session(h.name()), nil
 	}

@@ -190,10 +190,10 @@ func (v *Vault) fresh(ctx context.Context, site string, ticket Ticket, waitFrom 
 	now := v.now()
 	switch {
 	case r.ended != "":
-		return nil, &Ended{r.ended}
+		return nil, &Ended{Reason: r.ended, User: r.user}
 	case v.isOver(r, now):
 		v.end(ctx, h, EndExpired)
-		return nil, &Ended{EndExpired}
+		return nil, &Ended{Reason: EndExpired, User: r.user}
 	}
 	v.keep(h, r, now)
 	v.touch(ctx, h, r, now)
@@ -215,9 +215,9 @@ func (v *Vault) Peek(ctx context.Context, site string, ticket Ticket) (*Session,
 	case err != nil:
 		return nil, err
 	case r.ended != "":
-		return nil, &Ended{r.ended}
+		return nil, &Ended{Reason: r.ended, User: r.user}
 	case v.isOver(r, v.now()):
-		return nil, &Ended{EndExpired}
+		return nil, &Ended{Reason: EndExpired, User: r.user}
 	default:
 		return v.view(h.name(), r), nil
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 )
 
 // FilterWriter is for a chain of handlers that may not end in a Transport: what
@@ -15,8 +16,10 @@ import (
 // that.
 func FilterWriter(w http.ResponseWriter, r *http.Request, h *Hygiene, inj *Injection, end func()) (filtered http.ResponseWriter, done func()) {
 	fw := &filterWriter{ResponseWriter: w, request: r, hygiene: h, injection: inj, end: end}
+	fw.own = slices.Clone(w.Header()["Set-Cookie"])
 	return fw, func() {
 		h.dropEchoes(w.Header(), inj)
+		fw.keepOwn()
 		if fw.closed != nil {
 			fw.closed()
 		}
@@ -29,8 +32,9 @@ type filterWriter struct {
 	hygiene   *Hygiene
 	injection *Injection
 	end       func()
-	closed    func() // of a stream
-	wrote     bool   // the final header
+	own       []string // the cookies the gateway had set before
+	closed    func()   // of a stream
+	wrote     bool     // the final header
 }
 
 // Unwrap lets http.ResponseController reach what is below.
@@ -45,8 +49,20 @@ func (w *filterWriter) WriteHeader(status int) {
 		w.wrote = true
 		w.tell(status)
 		w.hygiene.filterHeader(w.Header(), w.injection)
+		w.keepOwn()
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// keepOwn puts back what the gateway itself says to the browser of its cookies:
+// the answer of the app shares its header, and none of its own may.
+func (w *filterWriter) keepOwn() {
+	header := w.Header()
+	for _, line := range w.own {
+		if w.hygiene.owns(setCookieName(line)) && !slices.Contains(header["Set-Cookie"], line) {
+			header.Add("Set-Cookie", line)
+		}
+	}
 }
 
 // tell tells the session what the answer means to it. Here a request is never

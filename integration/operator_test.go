@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -196,6 +197,12 @@ func TestASiteOfOneHostMisdirectsTheOthers(t *testing.T) {
 	}
 	if got := askAs(t, g.address, "other.example.com", "/"); got.Status != http.StatusMisdirectedRequest {
 		t.Errorf("another host: %d", got.Status)
+	}
+	if runtime.GOOS == "linux" { // where all of 127/8 is this machine
+		if conn, err := net.Dial("tcp", "127.0.0.2:"+port); err == nil {
+			conn.Close()
+			t.Error("it listens at other addresses too")
+		}
 	}
 }
 

@@ -74,21 +74,51 @@ func configure(values given) (*configuration, error) {
 		}
 	}
 	c.add("", "\t}\n}")
-	c.add("from", quote(address)+" {")
+	named := siteName(address, values)
+	c.add("from", quote(named)+" {"+bind(address))
 	c.addElsewhere(values, endpointsOf(values))
 	c.add("to", "\tosc_proxy "+quoteAll(upstreams(values["to"]))+" {")
 	c.addSite(values)
 	c.add("", "\t}\n}")
-	c.addOtherSites(address)
+	if named == address {
+		c.addOtherSites(address)
+	}
 	if from := values["metrics-from"]; len(from) > 0 {
 		if err := c.addMetrics(from[0], address); err != nil {
 			return nil, err
 		}
 	}
 	if at := jobsAddress(values); at != "" {
-		c.add("jobs-from", "http://"+at+" {\n\tosc_jobs\n}")
+		c.add("jobs-from", "http://"+at+" {"+bind("http://"+at)+"\n\tosc_jobs\n}")
 	}
 	return c, nil
+}
+
+// siteName is the address under which the site stands in the Caddyfile. One of
+// this machine with a public URL is where a proxy comes, under the public name.
+func siteName(address string, values given) string {
+	u, err := url.Parse(address)
+	if err != nil || bind(address) == "" || len(servedHosts(values)) == 0 {
+		return address
+	}
+	return "http://:" + u.Port()
+}
+
+// bind has a site at an address of this machine listen there and nowhere else.
+// The address alone only says which Host is meant, which anybody can send.
+func bind(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	switch host := u.Hostname(); {
+	case host == "localhost":
+		return "\n\tbind 127.0.0.1"
+	case net.ParseIP(host) != nil:
+		return "\n\tbind " + host
+	default:
+		return ""
+	}
 }
 
 // addMetrics adds a listener for the metrics alone.

@@ -53,7 +53,7 @@ func (c *configuration) addOtherSites(address string) {
 	if host == "" {
 		return
 	}
-	answer := " {\n\trespond " + misdirected + "\n}"
+	answer := " {" + bind(address) + "\n\trespond " + misdirected + "\n}"
 	if port != "" {
 		port = ":" + port
 	}

@@ -13,8 +13,10 @@ func TestOnlyNamedHostsAreServedWhereTheyAreKnown(t *testing.T) {
 		":8080":                        nil, // any host is
 		"app.example.com":              {`https:// {`, `http:// {`},
 		"https://app.example.com:8443": {`https://:8443 {`, `http:// {`},
-		"http://localhost:8080":        {`http://:8080 {`},
-		"127.0.0.1:8080":               {`http://:8080 {`},
+		"http://localhost:8080":        {"http://:8080 {\n\tbind 127.0.0.1"},
+		"127.0.0.1:8080":               {"http://:8080 {\n\tbind 127.0.0.1"},
+		"[::1]:8080":                   {"http://:8080 {\n\tbind ::1"},
+		"192.0.2.1:8080":               {"http://:8080 {\n\tbind 192.0.2.1"},
 	} {
 		got := text(t, given{"to": {":3000"}, "from": {from}})
 		if strings.Count(got, "421") != len(want) {
@@ -31,6 +33,14 @@ func TestOnlyNamedHostsAreServedWhereTheyAreKnown(t *testing.T) {
 		if !strings.Contains(got, line) {
 			t.Errorf("%s is missing in\n%s", line, got)
 		}
+	}
+}
+
+// A proxy on the same machine comes to the address, under the public name.
+func TestAnAddressOfThisMachineServesThePublicName(t *testing.T) {
+	got := text(t, given{"to": {":3000"}, "from": {"127.0.0.1:8080"}, "public-url": {"https://app.example.com"}})
+	if !strings.Contains(got, "\"http://:8080\" {\n\tbind 127.0.0.1\n\t@elsewhere {\n\t\tnot host \"app.example.com\"") || strings.Count(got, "421") != 1 {
+		t.Error(got)
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 //   - Nobody is told that a session ended before the gateway has said it again a
 //     moment later: it may have ended because another took its place, whose
 //     cookie is still on its way. A gateway that doesn't know is asked until it does.
+//   - Whose cookie is gone has signed out, in whatever tab, and is not sent to OSC,
+//     which may remember them.
 //   - A tab sends its person to sign in only while they look at it, only if
 //     nothing they typed would be lost, and once a minute at most, so that no
 //     mistake anywhere can send them round for ever.

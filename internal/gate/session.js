@@ -11,11 +11,11 @@
 		new CustomEvent('osc-session', { cancelable, detail: mix({ type }, data) }));
 	const unsaved = () => [...typed].some(e => e.isConnected && (e.isContentEditable ? e.textContent : e.value));
 
-	function leave() {
+	function leave(reason) {
 		owed = document.hidden;
 		if (owed || unsaved() || Date.now() - sessionStorage.getItem(name) < 60000) return;
 		sessionStorage.setItem(name, Date.now());
-		api.signIn();
+		reason ? api.signIn() : location.assign(base + 'signed-out');
 	}
 
 	const ask = () => fetch(base + 'session').then(r => {

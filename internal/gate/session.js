@@ -36,7 +36,7 @@
 		ending = ending || new Promise(done => setTimeout(done, 1000)).then(ask).then(now => {
 			if (now.signed_in) return start();
 			known(current = mix(data, now));
-			if (owed || emit('ended', mix({ unsaved: unsaved() }, current), true)) leave();
+			if (owed || emit('ended', mix({ unsaved: unsaved() }, current), true)) leave(now.reason);
 		}).catch(() => { setTimeout(end, 5000, data); }).then(() => { ending = null; });
 	}
 

@@ -71,7 +71,7 @@ func adminLife(w http.ResponseWriter, r *http.Request, prefix string) error {
 	case failed != nil:
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: failed}
 	case len(lives) == 0:
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no such session")}
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no session with this id: it was signed out before the last restart, its record ran out, or the id is of another gateway")}
 	case len(lives) > 1:
 		return caddy.APIError{HTTPStatus: http.StatusConflict, Err: fmt.Errorf("%d sessions have ids that begin so; give more of it", len(lives))}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -124,8 +125,20 @@ func callAdmin(flags caddycmd.Flags, method, path string, query url.Values) ([]b
 	}
 	answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
 	if err != nil {
-		return nil, fmt.Errorf("is the gateway running, with its admin API at %s? %w", address, err)
+		return nil, adminError(address, err)
 	}
 	defer answer.Body.Close()
 	return io.ReadAll(io.LimitReader(answer.Body, 1<<30))
+}
+
+// refusedByAdmin is how Caddy's client words an answer of the admin API that is an
+// error; it has no type for it.
+var refusedByAdmin = regexp.MustCompile(`HTTP \d+: \{"error":"(.*)"\}\s*$`)
+
+// adminError says what went wrong: a gateway that answers is running.
+func adminError(address string, err error) error {
+	if said := refusedByAdmin.FindStringSubmatch(err.Error()); said != nil {
+		return fmt.Errorf("the gateway at %s says: %s", address, said[1])
+	}
+	return fmt.Errorf("is the gateway running, with its admin API at %s? %w", address, err)
 }

@@ -103,7 +103,7 @@ func runDemoGateway(from, issuer, site string) error {
 	if host, _, err := net.SplitHostPort(from); err == nil && local(host) {
 		c.add("", "\tdefault_bind 127.0.0.1") // nobody else's browser gets to the buttons
 	}
-	c.add("", "\tservers {\n\t\tprotocols h1\n\t}\n\tosc_auth {\n\t\tstore memory\n\t\tclient_name \"the osc-gateway demo\"")
+	c.add("", "\tservers {\n\t\tprotocols h1\n\t}\n\tosc_auth {\n\t\tstore memory\n\t\tclient_name \"osc-gateway demo\"")
 	c.add("", "\t\tissuer "+quote(issuer)+"\n\t\ttoken_service "+quote(issuer+"/token")+"\n\t}\n}")
 	c.add("", site)
 	adapted, err := c.adapt()

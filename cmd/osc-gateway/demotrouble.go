@@ -21,13 +21,13 @@ const (
 )
 
 var demoTroubles = []demoTrouble{
-	{"token-down", "OSC cannot renew tokens", "You stay signed in. Once the token has run out, pages say that OSC does not answer, and come back by themselves when it does."},
+	{"token-down", "OSC cannot renew tokens", "You stay signed in. Once the token has run out, pages say that OSC does not answer, and come back by themselves when it does. About is public and stays open: mend it there."},
 	{"token-slow", "OSC is slow", "Five seconds for every answer. You notice nothing: renewing happens behind your requests."},
 	{"rate-limited", "OSC says: too many requests", "The gateway waits as long as it is told to. You stay signed in, though tokens that live for seconds may run out meanwhile."},
 	{demoExpire, "OSC forgets the tokens", "Open Studio: OSC refuses its token. The gateway renews one that was refused, once a minute at most, and here any within seconds."},
 	{"platform-down", "No service tokens", "Intercom is out of order once its token has run out. Your own token is never sent there instead."},
 	{"deny", "Visitors say no", "Sign out, and in again: OSC reports that you declined, and the gateway says so calmly."},
-	{"refuse-refresh", "OSC refuses the next renewal", "The one thing that ends a session: you are asked to sign in again."},
+	{"refuse-refresh", "OSC refuses the next renewal", "The one thing that ends a session: whoever's token is due next is asked to sign in again."},
 	{demoRevoke, "Every session revoked at OSC", "As above, for everybody, at each one's next renewal."},
 }
 

@@ -80,10 +80,11 @@ type sessionLife struct {
 
 // print tells it to a person. now is when.
 func (l *sessionLife) print(out io.Writer, now time.Time) error {
-	fmt.Fprintf(out, "Session %s %s.\n\n", l.ID, l.headline())
+	fmt.Fprintf(out, "Session %s %s.\n", l.ID, l.headline())
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, text string) { fmt.Fprintf(table, "  %s\t%s\n", name, text) }
 	if l.State != "gone" {
+		fmt.Fprintln(out)
 		row("user", orDash(l.User))
 		row("workspace", orDash(l.Tenant))
 		row("site", l.Site)
@@ -92,7 +93,7 @@ func (l *sessionLife) print(out io.Writer, now time.Time) error {
 		if !l.Refreshed.IsZero() {
 			row("refreshed", at(l.Refreshed, now))
 		}
-		row("record", fmt.Sprintf("written %d times", l.Writes))
+		row("record", "written "+times(l.Writes))
 	}
 	if l.State == "living" {
 		row("token", "good until "+at(l.TokenExpires, now)+notStored(l.Unsaved))
@@ -174,6 +175,13 @@ func (l *sessionLife) plan(now time.Time) string {
 	default:
 		return "at " + at(l.NextRefresh, now) + ", in the background"
 	}
+}
+
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func by(client string) string {

@@ -46,7 +46,7 @@ func answering(site Site, found answer) Result {
 		Message: fmt.Sprintf("the gateway answers at %s in %d ms", site.Origin, found.took().Milliseconds()),
 	}.took(found.took())
 	if said := readHealth(found); said.Status != "ok" {
-		result.Status, result.Message = Fail, "the gateway answers at "+site.Origin+", but can't keep sessions: "+said.Detail
+		result.Status, result.Message = Fail, "the gateway answers at "+site.Origin+", but can't keep sessions: "+strings.TrimSuffix(said.Detail, ".")
 		result.Fix = "see its log, and the check of the store here"
 	}
 	return result

@@ -134,7 +134,7 @@ func TestWhatAnswersInPlaceOfTheGatewayIsToldApart(t *testing.T) {
 			g.status = 301
 			g.change = func(h http.Header) { h.Set("Location", "https://www.example.com/x") }
 		}, true, Fail, "to https://www.example.com Fix: if"},
-		"without its sessions": {func(g *gateway) { g.store = true }, true, Fail, "can't keep sessions: What it means."},
+		"without its sessions": {func(g *gateway) { g.store = true }, true, Fail, "can't keep sessions: What it means Fix: see"},
 		"nothing":              {func(g *gateway) { g.Close() }, true, Fail, "start what stands in front"},
 		"nothing yet":          {func(g *gateway) { g.Close() }, false, Skip, "the gateway is not running here, and nothing listens"},
 	} {

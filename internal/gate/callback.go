@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/browser"
@@ -49,11 +50,12 @@ func (g *Gate) callback(w http.ResponseWriter, r *http.Request) error {
 		return g.strayCallback(w, r, desk, site, query)
 	case !g.cfg.Provider.CheckIssuer(r.Context(), query.issuers): // another provider's answer (RFC 9207)
 		return g.refuse(w, r, refusal{reason: pages.StateMismatch})
-	case query.isError:
-		g.clearFlow(w, r, desk, site, query.state)
-		return g.refuse(w, r, refusal{reason: errorReason(query.failed)})
 	}
-	return g.finish(w, r, finishing{desk: desk, site: site, flow: flow, deriver: deriver, query: query})
+	f := finishing{desk: desk, site: site, flow: flow, deriver: deriver, query: query}
+	if query.isError {
+		return g.giveUp(w, r, f, refusal{reason: errorReason(query.failed)})
+	}
+	return g.finish(w, r, f)
 }
 
 // parseCallback reads the query strictly: everything at most once, nothing
@@ -139,7 +141,9 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request, f finishing) error
 	client, found, err := g.cfg.Clients.ByID(r.Context(), f.flow.RedirectURI, f.flow.ClientID)
 	switch {
 	case err != nil:
-		return g.refuse(w, r, providerRefusal(err))
+		why := providerRefusal(err)
+		why.signIn = g.signInAgain(f.flow)
+		return g.refuse(w, r, why)
 	case !found: // registered by a process that is gone
 		return g.startOver(w, r, f, refusal{reason: pages.FlowExpired})
 	}
@@ -154,11 +158,9 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request, f finishing) error
 		if g.cfg.Clients.Forget(r.Context(), f.flow.RedirectURI, client.ID) {
 			return g.startOver(w, r, f, why)
 		}
-		g.clearFlow(w, r, f.desk, f.site, f.query.state)
-		return g.refuse(w, r, why)
+		return g.giveUp(w, r, f, why)
 	case err != nil:
-		g.clearFlow(w, r, f.desk, f.site, f.query.state)
-		return g.refuse(w, r, exchangeRefusal(err))
+		return g.giveUp(w, r, f, exchangeRefusal(err))
 	}
 	return g.welcome(w, r, f, signedIn)
 }
@@ -166,13 +168,31 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request, f finishing) error
 // clientHint is for whoever set the client up.
 const clientHint = "The provider does not accept the client: check client_id and client_secret."
 
+// giveUp refuses an attempt that has failed. Another one, if the visitor wants it,
+// ends where this one was to.
+func (g *Gate) giveUp(w http.ResponseWriter, r *http.Request, f finishing, why refusal) error {
+	g.clearFlow(w, r, f.desk, f.site, f.query.state)
+	why.signIn = g.signInAgain(f.flow)
+	return g.refuse(w, r, why)
+}
+
+// signInAgain is where a sign-in begins that ends where flow was to. A fragment is
+// left out: it would stand in an address, and so in access logs.
+func (g *Gate) signInAgain(flow cookies.Flow) string {
+	if flow.Resume {
+		return g.with(pathSignIn, paramResume, "1")
+	}
+	back, _, _ := strings.Cut(browser.ReturnPath(flow.ReturnTo, g.cfg.Endpoints), "#")
+	return g.signInURL(back)
+}
+
 // startOver begins a new attempt in place of one that can't be finished,
 // unless that was the second already.
 func (g *Gate) startOver(w http.ResponseWriter, r *http.Request, f finishing, why refusal) error {
-	g.clearFlow(w, r, f.desk, f.site, f.query.state)
 	if f.flow.Again {
-		return g.refuse(w, r, why)
+		return g.giveUp(w, r, f, why)
 	}
+	g.clearFlow(w, r, f.desk, f.site, f.query.state)
 	return g.startSignIn(w, r, signInStart{returnTo: g.returnURL(r, f), resume: f.flow.Resume, again: true})
 }
 

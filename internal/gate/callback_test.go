@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -133,6 +134,46 @@ func TestAnErrorFromTheProviderEndsTheFlow(t *testing.T) {
 				t.Errorf("flows %d, exchanges %v", b.flows(), r.clients.calls())
 			}
 		})
+	}
+}
+
+func TestAFailedSignInOffersOneThatEndsWhereItWasTo(t *testing.T) {
+	const wanted = "/app?a=1&b=2"
+	offer := `href="/auth/signin?return_to=` + url.QueryEscape(wanted) + `"`
+	fails := map[string]func(r *rig, b *browser, state string) answer{
+		"declined":     func(_ *rig, b *browser, state string) answer { return b.comeBack("error=access_denied&state=" + state) },
+		"OSC was busy": func(_ *rig, b *browser, state string) answer { return b.comeBack("error=server_error&state=" + state) },
+		"the code is not taken": func(r *rig, b *browser, state string) answer {
+			r.clients.exchange = func(context.Context, string) (tokens.Set, error) { return tokens.Set{}, tokens.ErrRejected }
+			return b.finish(state)
+		},
+		"the client is not known, twice": func(r *rig, b *browser, state string) answer {
+			delete(r.clients.known, r.clients.client.ID)
+			again := b.finish(state).state(r.t)
+			delete(r.clients.known, r.clients.client.ID)
+			return b.finish(again)
+		},
+	}
+	for name, fail := range fails {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			b := r.browser()
+			left := b.do("GET", wanted, pageLoad).leaving(t)
+			b.jar[left.cookie] = "%23private"
+			a := fail(r, b, left.state(t))
+			if body := a.Body.String(); !strings.Contains(body, offer) || strings.Contains(body, "private") {
+				t.Errorf("%d: %s", a.Code, body)
+			}
+		})
+	}
+}
+
+func TestAFailedSignInForAFormOffersOneThatEndsAtTheForm(t *testing.T) {
+	r := newRig(t)
+	b := r.browser()
+	state := b.navigate("/auth/signin?resume=1").state(t)
+	if a := b.comeBack("error=access_denied&state=" + state); !strings.Contains(a.Body.String(), `href="/auth/signin?resume=1"`) {
+		t.Errorf("%d: %s", a.Code, a.Body)
 	}
 }
 

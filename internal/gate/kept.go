@@ -55,7 +55,7 @@ func (g *Gate) keepForm(w http.ResponseWriter, r *http.Request, why refusal) err
 	view := why.view()
 	view.Reference, view.SignInURL = g.reference(), g.path(pathSignIn)
 	g.log(r, why, view.Reference)
-	g.cfg.Pages.Kept(w, view, sealed, g.path(pathSignIn)+"?"+url.Values{paramResume: {"1"}}.Encode())
+	g.cfg.Pages.Kept(w, view, sealed, g.with(pathSignIn, paramResume, "1"))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,6 +29,7 @@ type refusal struct {
 	tenants    []string        // who would be let in
 	name       tokens.Name     // of the session the cookie is for, where that does not open
 	program    bool            // route or path is for programs: JSON, whoever asks
+	signIn     string          // where to sign in, if not to come back to the page that was asked for
 	diagnosis  pages.Diagnosis // what is wrong, where that could be found out
 	hint       string          // for the operator
 	cause      error           // for the log
@@ -75,10 +77,10 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 	switch why.reason {
 	case pages.BadRequest, pages.CrossOrigin, pages.AppUnavailable: // signing in would change nothing
 	default:
-		view.SignInURL = g.signInURL(r)
+		view.SignInURL = cmp.Or(why.signIn, g.signInURL(g.here(r)))
 	}
 	if _, original := g.cfg.Original(r); g.IsCallback(original.Path) {
-		view.RetryURL = g.path(pathSignIn) // a callback's own address works once
+		view.RetryURL = cmp.Or(view.SignInURL, g.path(pathSignIn)) // a callback's own address works once
 		g.cfg.Observer.SignIn(string(why.reason), nil)
 	}
 	if why.reason == pages.TenantForbidden {
@@ -114,10 +116,8 @@ func (g *Gate) AppAway(w http.ResponseWriter, r *http.Request, cause error) erro
 // appRetry is short, since most apps that are away are just starting.
 const appRetry = 2 * time.Second
 
-// signInURL is where a refused visitor signs in; a page brings them back to
-// where they are.
-func (g *Gate) signInURL(r *http.Request) string {
-	back := g.here(r)
+// signInURL is where a refused visitor signs in, and comes back to a page.
+func (g *Gate) signInURL(back string) string {
 	if back == "/" {
 		return g.path(pathSignIn)
 	}

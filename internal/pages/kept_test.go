@@ -47,6 +47,16 @@ func TestAFormThatIsNotKeptHasNoScript(t *testing.T) {
 	}
 }
 
+// Pressed in the tab itself, the way back to what was typed would be longer than
+// the page says.
+func TestWhoeverHasALostFormSignsInInAnotherTab(t *testing.T) {
+	w := httptest.NewRecorder()
+	New("").Kept(w, View{Reason: NoSession, SignInURL: "/auth/signin"}, "", "/auth/signin?resume=1")
+	if body := w.Body.String(); !strings.Contains(body, `href="/auth/signin" target="_blank" rel="noopener"`) {
+		t.Error(body)
+	}
+}
+
 func TestAFormIsOfferedToItsOwnSiteAlone(t *testing.T) {
 	for _, action := range []string{"https://evil.example/", "//evil.example", "javascript:alert(1)"} {
 		w := httptest.NewRecorder()

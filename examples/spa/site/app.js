@@ -29,7 +29,11 @@ function show(session) {
 
 async function load() {
   const answer = await oscSession.fetch('/osc/catalog/mysubscriptions');
-  if (!answer.ok) return;
+  if (answer.status === 401) return; // "ended" was told
+  if (!answer.ok) {
+    at('notice').textContent = 'Your services cannot be read right now.';
+    return;
+  }
   const services = await answer.json();
   at('services').replaceChildren(...services.map(({ serviceId }) => Object.assign(document.createElement('li'), { textContent: serviceId })));
 }

@@ -83,7 +83,7 @@ func runDoctor(flags caddycmd.Flags) (int, error) {
 	}
 	config.Setup, config.From, config.Err = doctorSetup(flags)
 	if config.From == fromOptions {
-		config.Options = append(optionVariables(), "OSC_GATEWAY_JOBS_URL") // which it sets for the app
+		config.Strays = strayVariables(config.Environ)
 	}
 	if errors.Is(config.Err, errNoFile) {
 		config.Fix = "name the configuration with --config, or give the options of proxy, like --to :3000"
@@ -114,14 +114,6 @@ func isTerminal(file *os.File) bool {
 
 // fromOptions is what a set-up without a file is called.
 const fromOptions = "the options"
-
-func optionVariables() []string {
-	var names []string
-	for _, o := range options {
-		names = append(names, o.variable())
-	}
-	return names
-}
 
 // doctorSetup finds the configuration as a run would, and loads it. from is what
 // it was.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -143,17 +142,16 @@ func (d *Doctor) variables() []Result {
 		ours := read[upper] || strings.HasPrefix(upper, ownPrefix)
 		switch {
 		case !ours || value == "":
+		case d.Strays[name] != "":
+			found = append(found, Result{
+				Check: CheckVariables, Status: Fail, Message: name + " is no option, and the gateway does not start with it", Fix: d.Strays[name],
+			})
 		case name != upper && !read[name]:
 			if !set[upper] {
 				found = append(found, Result{
 					Check: CheckVariables, Status: Warn, Message: name + " is not read: names are in upper case", Fix: "call it " + upper,
 				})
 			}
-		case len(d.Options) > 0 && strings.HasPrefix(name, ownPrefix) && !slices.Contains(d.Options, name):
-			found = append(found, Result{
-				Check: CheckVariables, Status: Warn, Message: name + " is no option of the gateway, and is not read",
-				Fix: "correct its name (osc-gateway proxy --help lists them)",
-			})
 		default:
 			seen++
 			found = append(found, oddValue(name, value)...)

@@ -10,13 +10,11 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -135,25 +133,15 @@ func loadExplained(file, adapter string) ([]byte, error) {
 	if file == "" {
 		file = "Caddyfile"
 	}
-	text, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
+	adapt, err := readConfiguration(file, adapter)
+	if errors.Is(err, errNoFile) {
 		return nil, fmt.Errorf("there is no %s; name the configuration with --config", file)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if adapter == "" && filepath.Ext(file) == ".json" {
-		return text, nil
-	}
-	if adapter == "" {
-		adapter = "caddyfile"
-	}
-	adapting := caddyconfig.GetAdapter(adapter)
-	if adapting == nil {
-		return nil, fmt.Errorf("--adapter %s: there is no such adapter", adapter)
-	}
 	for {
-		adapted, _, err := adapting.Adapt(text, map[string]any{"filename": file})
+		adapted, err := adapt()
 		missing := unsetVariable.FindStringSubmatch(fmt.Sprint(err))
 		if err == nil || missing == nil || os.Getenv(missing[1]) != "" {
 			return adapted, err

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -58,11 +57,14 @@ func correction(name string) string {
 // refuseStrays is the error of variables that nothing reads. It shows no value.
 func refuseStrays(environ []string) error {
 	strays := strayVariables(environ)
-	var found []error
+	var found []string
 	for _, name := range slices.Sorted(maps.Keys(strays)) {
-		found = append(found, fmt.Errorf("%s is no option: %s", name, strays[name]))
+		found = append(found, name+" is no option: "+strays[name])
 	}
-	return errors.Join(found...)
+	if len(found) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(found, "; "))
 }
 
 // distance counts the letters to add, drop and change until a is b.

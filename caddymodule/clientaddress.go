@@ -1,15 +1,10 @@
 package caddymodule
 
 import (
-	"fmt"
 	"net/http"
 	"net/netip"
-	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/Eyevinn/osc-gateway/internal/gate"
 )
 
 // clientAddress is the address a visitor comes from, zero where it may be that
@@ -30,24 +25,3 @@ func clientAddress(r *http.Request) netip.Addr {
 // carrierGrade are the addresses providers share among their customers
 // (RFC 6598), which some clouds number their balancers with.
 var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
-
-// defaultSignInLimit is generous: many people come from one address, and a
-// sign-in begun costs the gateway next to nothing.
-const (
-	defaultSignInLimit = "60/m"
-	noSignInLimit      = "off"
-	maxSignInLimit     = 100_000
-)
-
-// startLimit is the limit an option asks for, nil for none.
-func startLimit(word string) (*gate.StartLimit, error) {
-	if word == noSignInLimit {
-		return nil, nil
-	}
-	number, found := strings.CutSuffix(word, "/m")
-	perMinute, err := strconv.Atoi(number)
-	if !found || err != nil || perMinute < 1 || perMinute > maxSignInLimit {
-		return nil, fmt.Errorf("expected how many sign-ins a client may begin in a minute, like 60/m, or off; got %q", word)
-	}
-	return gate.NewStartLimit(perMinute), nil
-}

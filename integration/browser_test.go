@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -99,6 +101,15 @@ func get[T any](b *browser, what string, action chromedp.Action[T]) T {
 		b.t.Fatalf("%s: %v (at %s)\n%s", what, err, b.address(), b.text())
 	}
 	return got
+}
+
+// cookies are those the browser would send to url.
+func (b *browser) cookies(url string) []*network.Cookie {
+	b.t.Helper()
+	return get(b, "reading the cookies", func(ctx context.Context, tab *chromedp.Target) ([]*network.Cookie, error) {
+		got, err := cdp.Call(ctx, tab, network.GetCookies, network.GetCookiesParams{URLs: []string{url}})
+		return got.Cookies, err
+	})
 }
 
 func (b *browser) open(url string) {

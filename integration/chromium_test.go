@@ -44,10 +44,7 @@ func TestAPersonSignsInAndTheirBrowserHoldsOneOpaqueCookie(t *testing.T) {
 	if cookies := b.evaluate("document.cookie"); cookies != "" {
 		t.Errorf("scripts read %q", cookies)
 	}
-	kept := get(b, "reading the cookies", func(ctx context.Context, tab *chromedp.Target) ([]*network.Cookie, error) {
-		got, err := cdp.Call(ctx, tab, network.GetCookies, network.GetCookiesParams{URLs: []string{w.gateway.URL}})
-		return got.Cookies, err
-	})
+	kept := b.cookies(w.gateway.URL)
 	if len(kept) != 1 || kept[0].Name != "osc_session" || !kept[0].HTTPOnly {
 		t.Errorf("the browser keeps %+v", kept)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -50,11 +49,7 @@ func TestTheFragmentOfAPageSurvivesASignInWithConsent(t *testing.T) {
 			if studio != 1 {
 				t.Errorf("the history: %q", b.history())
 			}
-			kept := get(b, "reading the cookies", func(ctx context.Context, tab *chromedp.Target) ([]*network.Cookie, error) {
-				got, err := cdp.Call(ctx, tab, network.GetCookies, network.GetCookiesParams{URLs: []string{w.gateway.URL + "/auth/callback"}})
-				return got.Cookies, err
-			})
-			for _, cookie := range kept {
+			for _, cookie := range b.cookies(w.gateway.URL + "/auth/callback") {
 				if strings.Contains(cookie.Name, "_fragment_") {
 					t.Errorf("the browser still keeps %s", cookie.Name)
 				}

@@ -83,6 +83,17 @@ func TestASecretOnTheCommandLineIsRefused(t *testing.T) {
 	}
 }
 
+func TestAVariableThatIsNoOptionEndsTheStart(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, &canaries{}, "OSC_GATEWAY_TENNANT="+marker)
+	for _, command := range []string{"proxy", "doctor"} {
+		output, status := g.run(command, "--to", ":1", "--from", ":not-a-port")
+		if status == 0 || strings.Contains(output, marker) || !strings.Contains(output, "OSC_GATEWAY_TENNANT is no option") || !strings.Contains(output, "the nearest is OSC_GATEWAY_TENANT ") {
+			t.Errorf("%s: status %d: %s", command, status, output)
+		}
+	}
+}
+
 // anyHost is where the gateway listens, whatever it is called: ":port".
 func (g *gateway) anyHost() string {
 	_, port, _ := net.SplitHostPort(g.address)

@@ -55,6 +55,10 @@ func (a *app) handle(path string, h http.HandlerFunc) {
 }
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/favicon.ico" && r.Header.Get("Sec-Fetch-Dest") == "image" { // a browser asks whenever it likes: no request of the test's
+		http.NotFound(w, r)
+		return
+	}
 	body, _ := io.ReadAll(r.Body)
 	head, _ := httputil.DumpRequest(r, false)
 	got := &received{Method: r.Method, URI: r.RequestURI, Header: r.Header.Clone(), Body: string(body)}

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -83,7 +81,7 @@ func runDoctor(flags caddycmd.Flags) (int, error) {
 	}
 	config.Setup, config.From, config.Err = doctorSetup(flags)
 	if config.From == fromOptions {
-		config.Options = append(optionVariables(), "OSC_GATEWAY_JOBS_URL") // which it sets for the app
+		config.Strays = strayVariables(config.Environ)
 	}
 	if errors.Is(config.Err, errNoFile) {
 		config.Fix = "name the configuration with --config, or give the options of proxy, like --to :3000"
@@ -115,14 +113,6 @@ func isTerminal(file *os.File) bool {
 // fromOptions is what a set-up without a file is called.
 const fromOptions = "the options"
 
-func optionVariables() []string {
-	var names []string
-	for _, o := range options {
-		names = append(names, o.variable())
-	}
-	return names
-}
-
 // doctorSetup finds the configuration as a run would, and loads it. from is what
 // it was.
 func doctorSetup(flags caddycmd.Flags) (setup *doctor.Setup, from string, err error) {
@@ -143,7 +133,11 @@ func doctorSetup(flags caddycmd.Flags) (setup *doctor.Setup, from string, err er
 	if file == "" {
 		file = "Caddyfile"
 	}
-	text, err := readConfiguration(file, flags.String("adapter"))
+	adapt, err := readConfiguration(file, flags.String("adapter"))
+	if err != nil {
+		return nil, file, err
+	}
+	text, err := adapt()
 	if err != nil {
 		return nil, file, err
 	}
@@ -177,29 +171,4 @@ func setupOfOptions(values given) (*doctor.Setup, error) {
 		return nil, err
 	}
 	return caddymodule.SetupOf(text)
-}
-
-var errNoFile = errors.New("there is no such file")
-
-// readConfiguration gives the configuration in a file as Caddy's JSON.
-func readConfiguration(file, adapter string) ([]byte, error) {
-	text, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, errNoFile
-	}
-	if err != nil {
-		return nil, err
-	}
-	if adapter == "" && filepath.Ext(file) == ".json" {
-		return text, nil
-	}
-	if adapter == "" {
-		adapter = "caddyfile"
-	}
-	adapting := caddyconfig.GetAdapter(adapter)
-	if adapting == nil {
-		return nil, fmt.Errorf("--adapter %s: there is no such adapter", adapter)
-	}
-	adapted, _, err := adapting.Adapt(text, map[string]any{"filename": file})
-	return adapted, err
 }

@@ -59,8 +59,10 @@ func runHealth(flags caddycmd.Flags) (int, error) {
 // these variables. One that listens everywhere is asked on loopback.
 func healthURL(variable func(string) string) (string, error) {
 	values := given{}
-	if from := variable("OSC_GATEWAY_FROM"); from != "" {
-		values["from"] = []string{from}
+	for _, o := range options {
+		if value := variable(o.variable()); value != "" && (o.name == "from" || o.name == "endpoints") {
+			values[o.name] = []string{value}
+		}
 	}
 	address, err := siteAddress(values)
 	if err != nil {
@@ -73,11 +75,7 @@ func healthURL(variable func(string) string) (string, error) {
 	if ip := net.ParseIP(at.Hostname()); at.Hostname() == "" || ip != nil && ip.IsUnspecified() {
 		at.Host = net.JoinHostPort("127.0.0.1", at.Port())
 	}
-	endpoints := variable("OSC_GATEWAY_ENDPOINTS")
-	if endpoints == "" {
-		endpoints = "/auth"
-	}
-	return at.String() + endpoints + "/health", nil
+	return at.String() + endpointsOf(values) + "/health", nil
 }
 
 func askHealth(target string) error {

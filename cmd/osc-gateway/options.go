@@ -84,7 +84,7 @@ var options = []option{
 
 // variable is the name of the environment variable of an option.
 func (o option) variable() string {
-	return "OSC_GATEWAY_" + strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))
 }
 
 // word is the option's name in a Caddyfile.

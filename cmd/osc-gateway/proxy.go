@@ -23,8 +23,9 @@ in with OSC. The app gets x-pat-jwt: Bearer <their token> with every request.
 	osc-gateway proxy --to :3000
 
 Every option is a flag, and a variable in upper case: --public-url is
-OSC_GATEWAY_PUBLIC_URL. Secrets are read from variables or files only. What
-the options mean is in the Caddyfile reference: each is a line there.
+OSC_GATEWAY_PUBLIC_URL. Secrets are read from variables or files only. A
+variable in the gateway's name that is no option ends the start. What the
+options mean is in the Caddyfile reference: each is a line there.
 
 After -- comes a command to run as the app: it is started with PORT set to the
 port of --to, the gateway waits for that port, passes signals on to it, ends
@@ -56,6 +57,9 @@ func onlyAfterDash(cmd *cobra.Command, args []string) error {
 }
 
 func runProxy(flags caddycmd.Flags) (int, error) {
+	if err := refuseStrays(os.Environ()); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
 	values, err := readOptions(flags.FlagSet)
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err

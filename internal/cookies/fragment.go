@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -64,9 +63,4 @@ func (j *Jar) fragmentName(site Site, state string) string {
 		return securePrefix + name
 	}
 	return name
-}
-
-// hasPrefixFold is strings.HasPrefix without regard to case.
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }

@@ -142,3 +142,8 @@ func sent(r *http.Request, name string) (value string, count int) {
 	}
 	return value, count
 }
+
+// hasPrefixFold is strings.HasPrefix without regard to case.
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}

@@ -57,9 +57,9 @@ type Config struct {
 	// provider, as its first sign-in would.
 	Register bool
 
-	// Options are the names of all variables that are options of the gateway, where
-	// those are what it is set up by.
-	Options []string
+	// Strays are variables the gateway does not start with, each with what to do
+	// about it.
+	Strays map[string]string
 
 	Environ   []string                                            // like os.Environ
 	User      int                                                 // the effective user's id; negative where there is none

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // configuration tells whether it loaded.
@@ -110,82 +108,4 @@ func (d *Doctor) keys(ctx context.Context) Result {
 		result.Message += ", beside the sessions: a copy of " + filepath.Dir(keys.Path) + " holds both"
 	}
 	return result
-}
-
-// credentials are variables read without being named anywhere.
-var credentials = []string{"OSC_CLIENT_ID", "OSC_CLIENT_SECRET", "CLIENT_ID", "CLIENT_SECRET"}
-
-// ownPrefix begins the names of the gateway's own variables.
-const ownPrefix = "OSC_GATEWAY_"
-
-// variables looks at the values of the gateway's variables, and says nothing of
-// what they are.
-func (d *Doctor) variables() []Result {
-	read := map[string]bool{}
-	for _, name := range credentials {
-		read[name] = true
-	}
-	if d.Setup != nil {
-		for _, name := range d.Setup.Variables {
-			read[name] = true
-		}
-	}
-	set := map[string]bool{}
-	for _, pair := range d.Environ {
-		name, _, _ := strings.Cut(pair, "=")
-		set[name] = true
-	}
-	var found []Result
-	seen := 0
-	for _, pair := range d.Environ {
-		name, value, _ := strings.Cut(pair, "=")
-		upper := strings.ToUpper(name)
-		ours := read[upper] || strings.HasPrefix(upper, ownPrefix)
-		switch {
-		case !ours || value == "":
-		case name != upper && !read[name]:
-			if !set[upper] {
-				found = append(found, Result{
-					Check: CheckVariables, Status: Warn, Message: name + " is not read: names are in upper case", Fix: "call it " + upper,
-				})
-			}
-		case len(d.Options) > 0 && strings.HasPrefix(name, ownPrefix) && !slices.Contains(d.Options, name):
-			found = append(found, Result{
-				Check: CheckVariables, Status: Warn, Message: name + " is no option of the gateway, and is not read",
-				Fix: "correct its name (osc-gateway proxy --help lists them)",
-			})
-		default:
-			seen++
-			found = append(found, oddValue(name, value)...)
-		}
-	}
-	switch {
-	case len(found) > 0:
-	case seen == 0:
-		return []Result{{Check: CheckVariables, Status: OK, Message: "none of the gateway's is set"}}
-	default:
-		return []Result{{Check: CheckVariables, Status: OK, Message: fmt.Sprintf("%d of the gateway's, none with an odd value", seen)}}
-	}
-	return found
-}
-
-// masked is what OSC shows of a secret in place of it.
-const masked = "***"
-
-func oddValue(name, value string) []Result {
-	trimmed := strings.TrimSpace(value)
-	quoted := len(trimmed) >= 2 && strings.ContainsRune(`"'`, rune(trimmed[0])) && trimmed[0] == trimmed[len(trimmed)-1]
-	switch {
-	case trimmed == masked || quoted && trimmed[1:len(trimmed)-1] == masked:
-		return []Result{{
-			Check: CheckVariables, Status: Fail, Message: name + " reads ***, which is what OSC shows in place of a secret",
-			Fix: "store it as a plain parameter of My Apps, or give the app the parameter store's key; a value copied from the screen is the mask itself",
-		}}
-	case quoted:
-		return []Result{{Check: CheckVariables, Status: Fail, Message: name + " stands in quotes, which are part of its value", Fix: "leave the quotes out"}}
-	case trimmed != value:
-		return []Result{{Check: CheckVariables, Status: Warn, Message: name + " has blanks or a line's end around its value", Fix: "leave them out"}}
-	default:
-		return nil
-	}
 }

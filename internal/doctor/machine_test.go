@@ -42,11 +42,12 @@ func TestVariablesThatCannotBeRightAreNamedAndNeverShown(t *testing.T) {
 }
 
 func TestAMisspeltOptionIsNamed(t *testing.T) {
-	config := Config{Setup: &Setup{}, Options: []string{"OSC_GATEWAY_TENANT"}, Environ: []string{"OSC_GATEWAY_TENNANT=acme"}}
-	expect(t, examine(t, config, CheckVariables), CheckVariables, Warn, "OSC_GATEWAY_TENNANT is no option")
+	strays := map[string]string{"OSC_GATEWAY_TENNANT": "call it by its name"}
+	config := Config{Setup: &Setup{}, Strays: strays, Environ: []string{"OSC_GATEWAY_TENNANT=acme"}}
+	expect(t, examine(t, config, CheckVariables), CheckVariables, Fail, "OSC_GATEWAY_TENNANT is no option")
 	config.Environ = []string{"OSC_GATEWAY_TENANT=acme"}
 	expect(t, examine(t, config, CheckVariables), CheckVariables, OK)
-	config.Environ, config.Options = []string{"OSC_GATEWAY_OLD_KEY=of-a-caddyfile"}, nil
+	config.Environ, config.Strays = []string{"OSC_GATEWAY_OLD_KEY=of-a-caddyfile"}, nil
 	expect(t, examine(t, config, CheckVariables), CheckVariables, OK)
 }
 

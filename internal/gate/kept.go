@@ -187,19 +187,13 @@ func (g *Gate) resume(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodPost && browser.Cross(r, site.Origin, nil) != browser.SameOrigin {
 		return g.refuse(w, r, refusal{reason: pages.CrossOrigin})
 	}
-	ticket, _ := desk.jar.Session(r, site)
-	if ticket.IsZero() {
-		return g.startSignIn(w, r, signInStart{resume: true, because: pages.NoSession})
-	}
-	session, err := desk.vault.Peek(r.Context(), g.realm(site), ticket)
-	if err != nil {
-		why := sessionRefusal(err)
-		if !why.challenge {
-			return g.refuse(w, r, *why)
-		}
-		return g.startSignIn(w, r, signInStart{resume: true, because: why.reason, clearSession: why.clear})
-	}
-	if r.Method == http.MethodGet {
+	_, session, refused := g.glance(r, desk, site)
+	switch {
+	case refused != nil && refused.challenge:
+		return g.startSignIn(w, r, signInStart{resume: true, because: refused.reason, clearSession: refused.clear})
+	case refused != nil:
+		return g.refuse(w, r, *refused)
+	case r.Method == http.MethodGet:
 		g.cfg.Pages.Resume(w, g.path(pathResume))
 		return nil
 	}

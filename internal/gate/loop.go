@@ -109,12 +109,8 @@ func (g *Gate) countAsked(w http.ResponseWriter, r *http.Request) (stopped bool,
 	if refused != nil || browser.IsByHand(r) {
 		return false, nil
 	}
-	ticket, _ := desk.jar.Session(r, site)
-	if ticket.IsZero() {
-		return false, nil
-	}
-	session, err := desk.vault.Peek(r.Context(), g.realm(site), ticket)
-	if err != nil || g.cfg.Now().Sub(session.Created) > askedSoon {
+	_, session, refused := g.glance(r, desk, site)
+	if refused != nil || g.cfg.Now().Sub(session.Created) > askedSoon {
 		return false, nil
 	}
 	rounds := desk.jar.Rounds(r, site)

@@ -81,6 +81,14 @@ func (r *Route) admitted() []string {
 	return slices.DeleteFunc(slices.Compact(all), func(tenant string) bool { return !r.lets(tenant) })
 }
 
+// lets tells whether the route is for a tenant.
+func (r *Route) lets(tenant string) bool {
+	if len(r.Tenants) > 0 && !slices.Contains(r.Tenants, tenant) {
+		return false
+	}
+	return !slices.ContainsFunc(r.others, func(other *Route) bool { return !other.lets(tenant) })
+}
+
 // TokenHeader is the header field a token travels in.
 type TokenHeader struct {
 	Name string // "" for none: the upstream gets no token

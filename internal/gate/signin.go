@@ -55,9 +55,7 @@ type signInStart struct {
 }
 
 // startSignIn sends the browser to the provider. Everything the callback needs
-// to know goes along in a sealed cookie; the server keeps nothing. Only the
-// fragment of the page that was asked for is known to the browser alone, so a
-// browser that certainly runs scripts is sent by a page that keeps it.
+// to know goes along in a sealed cookie; the server keeps nothing.
 func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInStart) error {
 	site, desk, refused := g.at(r)
 	if refused != nil {
@@ -69,25 +67,15 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 	if wait := g.cfg.Starts.Take(g.cfg.Client(r), g.cfg.Now()); wait > 0 {
 		return g.refuse(w, r, refusal{reason: pages.RateLimited, retryAfter: wait})
 	}
-	redirectURI := site.Origin + g.path(pathCallback)
-	client, err := g.cfg.Clients.For(r.Context(), redirectURI)
+	client, err := g.cfg.Clients.For(r.Context(), g.redirectURI(site))
 	if err != nil {
-		why := providerRefusal(err)
-		if why.reason == pages.ProviderError { // no flow is lost by trying again
-			why.reason = pages.ProviderUnavailable
-		}
-		return g.refuse(w, r, why)
-	}
-	flow := cookies.Flow{
-		ID: make([]byte, cookies.FlowIDSize), RedirectURI: redirectURI, ClientID: client.ID, Started: g.cfg.Now(),
-		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again, Resume: start.resume,
-	}
-	flow.OtherHost, flow.OtherScheme = g.elsewhere(r, site)
-	if _, err := io.ReadFull(g.cfg.Random, flow.ID); err != nil {
-		return fmt.Errorf("drawing a flow's id: %w", err)
+		return g.refuse(w, r, startRefusal(err))
 	}
 	deriver, keyID, _ := desk.deriver("")
-	flow.KeyID = keyID
+	flow, err := g.newFlow(r, site, start, client, keyID)
+	if err != nil {
+		return err
+	}
 	state := flowState(deriver, flow)
 	if start.clearSession {
 		desk.jar.ClearSession(w.Header(), site)
@@ -96,16 +84,38 @@ func (g *Gate) startSignIn(w http.ResponseWriter, r *http.Request, start signInS
 		return fmt.Errorf("sealing a sign-in: %w", err)
 	}
 	provider := g.cfg.Provider.AuthorizeURL(r.Context(), osc.Authorization{
-		ClientID: client.ID, RedirectURI: redirectURI, State: state,
+		ClientID: client.ID, RedirectURI: flow.RedirectURI, State: state,
 		Challenge: pkce.Challenge(deriver.Verifier(flow.ID, client.ID)), ChallengeMethod: pkce.Method,
 	})
 	if start.because == "" || !browser.IsDocumentLoad(r) {
 		redirect(w, provider, http.StatusFound)
 		return nil
 	}
-	cookie := desk.jar.FragmentCookie(site, state, g.path(pathCallback))
-	g.cfg.Pages.Leave(w, pages.Leaving{URL: provider, Cookie: cookie.Name, Attributes: cookie.Attributes, Limit: cookies.MaxFragment})
+	g.leave(w, provider, desk.jar.FragmentCookie(site, state, g.path(pathCallback)))
 	return nil
+}
+
+// redirectURI is where the provider sends the browsers of a site back to.
+func (g *Gate) redirectURI(site cookies.Site) string { return site.Origin + g.path(pathCallback) }
+
+// newFlow is what the callback has to know of a sign-in.
+func (g *Gate) newFlow(r *http.Request, site cookies.Site, start signInStart, client tokens.Client, keyID string) (cookies.Flow, error) {
+	flow := cookies.Flow{
+		ID: make([]byte, cookies.FlowIDSize), RedirectURI: g.redirectURI(site), ClientID: client.ID, KeyID: keyID, Started: g.cfg.Now(),
+		ReturnTo: browser.ReturnPath(start.returnTo, g.cfg.Endpoints), Again: start.again, Resume: start.resume,
+	}
+	flow.OtherHost, flow.OtherScheme = g.elsewhere(r, site)
+	if _, err := io.ReadFull(g.cfg.Random, flow.ID); err != nil {
+		return flow, fmt.Errorf("drawing a flow's id: %w", err)
+	}
+	return flow, nil
+}
+
+// leave has a page send the browser to the provider, one that certainly runs
+// scripts: only the browser knows the fragment of the page that was asked for,
+// and this page puts it into a cookie.
+func (g *Gate) leave(w http.ResponseWriter, provider string, cookie cookies.ScriptCookie) {
+	g.cfg.Pages.Leave(w, pages.Leaving{URL: provider, Cookie: cookie.Name, Attributes: cookie.Attributes, Limit: cookies.MaxFragment})
 }
 
 // returnURL is the place a sign-in ends at, checked once more: what a cookie
@@ -130,6 +140,15 @@ func (g *Gate) clearFlow(w http.ResponseWriter, r *http.Request, desk *desk, sit
 	if _, sent := desk.jar.Fragment(r, site, state); sent {
 		desk.jar.ClearFragment(w.Header(), site, state, g.path(pathCallback))
 	}
+}
+
+// startRefusal is providerRefusal where no flow is lost by trying again.
+func startRefusal(err error) refusal {
+	why := providerRefusal(err)
+	if why.reason == pages.ProviderError {
+		why.reason = pages.ProviderUnavailable
+	}
+	return why
 }
 
 // providerRefusal is what a failed call to the provider, or to the store its

@@ -90,8 +90,8 @@ func (p *Provider) assumed() metadata {
 	}
 }
 
-// DiscoveryURL is where an issuer's metadata is: it puts the well-known path between an issuer's host and its path
-// (RFC 8414 §3.1).
+// DiscoveryURL is where an issuer's metadata is: the well-known path stands
+// between the issuer's host and its path (RFC 8414 §3.1).
 func DiscoveryURL(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil { // New has refused it

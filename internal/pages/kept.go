@@ -42,7 +42,7 @@ type Form struct {
 	Fields  []Field `json:"f"`
 }
 
-// kept frames are the pages of forms, rendered ahead.
+// keptFrames are the pages of forms, rendered ahead.
 type keptFrames struct{ resume, offer, gone, others frame }
 
 func newKeptFrames(brand Brand) keptFrames {

@@ -61,7 +61,7 @@ type Pages struct {
 	signedOut frame
 	switching frame
 	confirm   frame
-	resume    frame
+	goOn      frame
 	leave     frame
 	kept      keptFrames
 }
@@ -78,7 +78,7 @@ func Branded(brand Brand) *Pages {
 		signedOut: newFrame(brand, "You are signed out", "This site has forgotten your session."),
 		switching: newFrame(brand, "You are signed out", "Taking you to sign in with another account."),
 		confirm:   newFrame(brand, "Sign out?", "You will be signed out of this site in this browser."),
-		resume:    newFrame(brand, "You are signed in", "Taking you back to where you were going."),
+		goOn:      newFrame(brand, "You are signed in", "Taking you back to where you were going."),
 		leave:     newFrame(brand, "Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
 		kept:      newKeptFrames(brand),
 	}
@@ -154,14 +154,14 @@ const (
 // send writes an answer that no cache keeps, no page frames and no browser
 // reads as another type.
 func send(w http.ResponseWriter, status int, contentType string, body []byte) {
-	sendUnder(w, contentSecurityPolicy(body), status, contentType, body)
+	sendUnder(w, policy{}, status, contentType, body)
 }
 
 // sendUnder is send with a policy of the page's own.
-func sendUnder(w http.ResponseWriter, policy string, status int, contentType string, body []byte) {
+func sendUnder(w http.ResponseWriter, p policy, status int, contentType string, body []byte) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", p.of(body))
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Referrer-Policy", "no-referrer")
@@ -189,5 +189,5 @@ func seconds(d time.Duration) int64 {
 // redirect would arrive without.
 func (p *Pages) Continue(w http.ResponseWriter, path string) {
 	w.Header().Set("Refresh", "0; url="+local(path))
-	send(w, http.StatusOK, contentTypeHTML, p.resume.render(parts{Link: local(path), Label: "Continue"}))
+	send(w, http.StatusOK, contentTypeHTML, p.goOn.render(parts{Link: local(path), Label: "Continue"}))
 }

@@ -2,24 +2,20 @@ package pages
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"html/template"
 	"net/http"
-	"strings"
 )
 
-// script is a fixed script of a page, and the hash that lets it run: it alone
-// (CSP Level 3 §6.6.2). What differs from request to request stands in attributes
-// that it reads, so nothing a visitor sent is ever run.
+// script is a fixed script of a page, and the hash that lets it run: it alone.
+// What differs from request to request stands in attributes that it reads, so
+// nothing a visitor sent is ever run.
 type script struct {
 	source template.JS
 	hash   string
 }
 
 func newScript(source string) script {
-	sum := sha256.Sum256([]byte(source))
-	return script{source: template.JS(source), hash: base64.StdEncoding.EncodeToString(sum[:])}
+	return script{source: template.JS(source), hash: hashOf([]byte(source))}
 }
 
 // scripted is a page with a script: a frame, and what stands in its head and
@@ -28,9 +24,7 @@ type scripted struct {
 	frame      frame
 	head, body *template.Template // head may be nil
 	script     script             // the zero value is none
-	// sendsOn does without form-action, which browsers apply to redirects too: where
-	// the app leads on to after a form is its own affair.
-	sendsOn bool
+	sendsOn    bool               // as of a policy
 }
 
 func (s scripted) send(w http.ResponseWriter, status int, data any) {
@@ -39,14 +33,7 @@ func (s scripted) send(w http.ResponseWriter, status int, data any) {
 		head = rendered(s.head, data)
 	}
 	page := s.frame.around(head, rendered(s.body, data))
-	policy := contentSecurityPolicy(page)
-	if s.sendsOn {
-		policy = strings.Replace(policy, "form-action 'self'; ", "", 1)
-	}
-	if s.script.hash != "" {
-		policy += "; script-src 'sha256-" + s.script.hash + "'"
-	}
-	sendUnder(w, policy, status, contentTypeHTML, page)
+	sendUnder(w, policy{script: s.script.hash, sendsOn: s.sendsOn}, status, contentTypeHTML, page)
 }
 
 // around is a page of the frame's looks around elements of our own. In a template

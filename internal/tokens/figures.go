@@ -42,15 +42,3 @@ func (k *keeper) overdue(now time.Time) int {
 	}
 	return count
 }
-
-func (p *pauses) count(now time.Time) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	count := 0
-	for _, pause := range p.until {
-		if pause.failures > 0 && pause.until.After(now) {
-			count++
-		}
-	}
-	return count
-}

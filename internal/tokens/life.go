@@ -116,26 +116,3 @@ func (k *keeper) plan(name Name) *kept {
 	plan := *entry
 	return &plan
 }
-
-// of is a session's pause after failures; zero where there is none.
-func (p *pauses) of(name Name, now time.Time) (until time.Time, failures int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pause := p.until[name]
-	if pause.failures == 0 {
-		return time.Time{}, 0
-	}
-	if pause.until.After(now) {
-		until = pause.until
-	}
-	return until, pause.failures
-}
-
-func (s *streams) count(name Name) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := s.sessions[name]; known != nil {
-		return len(known.open)
-	}
-	return 0
-}

@@ -246,3 +246,12 @@ func (s *streams) hasOpen(known *streaming) bool {
 	defer s.mu.Unlock()
 	return len(known.open) > 0
 }
+
+func (s *streams) count(name Name) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.sessions[name]; known != nil {
+		return len(known.open)
+	}
+	return 0
+}

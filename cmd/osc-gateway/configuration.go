@@ -61,7 +61,8 @@ func configure(values given) (*configuration, error) {
 	c.add("", "\tgrace_period "+gracePeriod)
 	c.add("", "\tservers {")
 	if proxies := values["trusted-proxies"]; len(proxies) > 0 {
-		c.add("trusted-proxies", "\t\ttrusted_proxies static "+quoteAll(proxies))
+		// What a client says of its own address before the first of them is not theirs.
+		c.add("trusted-proxies", "\t\ttrusted_proxies static "+quoteAll(proxies)+"\n\t\ttrusted_proxies_strict")
 	}
 	if strings.HasPrefix(address, "http://") { // the others need TLS, and Caddy says so at every start
 		c.add("", "\t\tprotocols h1")

@@ -96,10 +96,14 @@ func configure(values given) (*configuration, error) {
 }
 
 // siteName is the address under which the site stands in the Caddyfile. One of
-// this machine with a public URL is where a proxy comes, under the public name.
+// this machine with a public URL is where a proxy comes, under the public name;
+// and the one that stands for all addresses is the name of none.
 func siteName(address string, values given) string {
 	u, err := url.Parse(address)
-	if err != nil || bind(address) == "" || len(servedHosts(values)) == 0 {
+	if err != nil || bind(address) == "" {
+		return address
+	}
+	if ip := net.ParseIP(u.Hostname()); len(servedHosts(values)) == 0 && !ip.IsUnspecified() {
 		return address
 	}
 	return "http://:" + u.Port()

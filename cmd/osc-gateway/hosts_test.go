@@ -44,6 +44,15 @@ func TestAnAddressOfThisMachineServesThePublicName(t *testing.T) {
 	}
 }
 
+// Nobody asks for 0.0.0.0, which containers are told to listen at.
+func TestAllAddressesAreForAnyHost(t *testing.T) {
+	for from, ip := range map[string]string{"0.0.0.0:8080": "0.0.0.0", "[::]:8080": "::"} {
+		if got := text(t, given{"to": {":3000"}, "from": {from}}); !strings.Contains(got, "\"http://:8080\" {\n\tbind "+ip+"\n") || strings.Contains(got, "421") {
+			t.Errorf("--from %s:\n%s", from, got)
+		}
+	}
+}
+
 // Caddy does not start with a host that is named twice.
 func TestAHostThatIsServedIsNamedOnce(t *testing.T) {
 	for _, test := range []struct {

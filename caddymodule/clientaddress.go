@@ -10,7 +10,14 @@ import (
 // clientAddress is the address a visitor comes from, zero where it may be that
 // of many: of this machine and of private networks come proxies that nobody has
 // named in trusted_proxies, and all their visitors with them.
+//
+// It is zero too where only the client may have said so: of the addresses that
+// proxies forward Caddy takes the first, and anybody can write others in front of
+// their own, unless it looks for the last that is no proxy's (trusted_proxies_strict).
 func clientAddress(r *http.Request) netip.Addr {
+	if isTrusted(r) && !isFromLastProxy(r) {
+		return netip.Addr{}
+	}
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	address, err := netip.ParseAddr(text)
 	if err != nil {
@@ -20,6 +27,22 @@ func clientAddress(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return address
+}
+
+// isFromLastProxy tells whether the address that came with a request is one that a
+// trusted proxy has seen: all there is, or chosen by Caddy to be.
+func isFromLastProxy(r *http.Request) bool {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.TrustedProxiesStrict > 0 {
+		return ok
+	}
+	addresses := 0
+	for _, field := range server.ClientIPHeaders {
+		for _, value := range r.Header.Values(field) {
+			addresses += 1 + strings.Count(value, ",")
+		}
+	}
+	return addresses <= 1
 }
 
 // carrierGrade are the addresses providers share among their customers

@@ -94,6 +94,8 @@ func TestAFormCanBeDiscarded(t *testing.T) {
 	b := newBrowser(t)
 	b.open(w.gateway.URL + "/edit")
 	b.write()
+	// A field hides what its form has under the same name (HTML §4.10.3).
+	b.evaluate(`document.getElementById("title").name = "addEventListener"`)
 	b.losesItsSession(w)
 	b.press("#save", "#kept")
 	b.press("#kept a", "#discard")

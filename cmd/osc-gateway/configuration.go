@@ -61,7 +61,8 @@ func configure(values given) (*configuration, error) {
 	c.add("", "\tgrace_period "+gracePeriod)
 	c.add("", "\tservers {")
 	if proxies := values["trusted-proxies"]; len(proxies) > 0 {
-		c.add("trusted-proxies", "\t\ttrusted_proxies static "+quoteAll(proxies))
+		// What a client says of its own address before the first of them is not theirs.
+		c.add("trusted-proxies", "\t\ttrusted_proxies static "+quoteAll(proxies)+"\n\t\ttrusted_proxies_strict")
 	}
 	if strings.HasPrefix(address, "http://") { // the others need TLS, and Caddy says so at every start
 		c.add("", "\t\tprotocols h1")
@@ -95,10 +96,14 @@ func configure(values given) (*configuration, error) {
 }
 
 // siteName is the address under which the site stands in the Caddyfile. One of
-// this machine with a public URL is where a proxy comes, under the public name.
+// this machine with a public URL is where a proxy comes, under the public name;
+// and the one that stands for all addresses is the name of none.
 func siteName(address string, values given) string {
 	u, err := url.Parse(address)
-	if err != nil || bind(address) == "" || len(servedHosts(values)) == 0 {
+	if err != nil || bind(address) == "" {
+		return address
+	}
+	if ip := net.ParseIP(u.Hostname()); len(servedHosts(values)) == 0 && !ip.IsUnspecified() {
 		return address
 	}
 	return "http://:" + u.Port()

@@ -3,18 +3,23 @@ package main
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // misdirected is what a host the gateway does not serve is answered with.
 const misdirected = `"This host is not served here. Who runs the gateway names it in --public-url." 421`
 
-// servedHosts are the hosts the options name; none where it is any.
+// servedHosts are the hosts the options name, each once; none where it is any.
 func servedHosts(values given) []string {
 	var hosts []string
 	for _, raw := range values["public-url"] {
-		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" {
-			hosts = append(hosts, u.Hostname())
+		u, err := url.Parse(raw)
+		if err != nil || u.Hostname() == "" {
+			continue
+		}
+		if host := strings.ToLower(u.Hostname()); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
 		}
 	}
 	return hosts
@@ -29,7 +34,12 @@ func (c *configuration) addElsewhere(values given, endpoints string) {
 		return
 	}
 	c.add("public-url", "\t@elsewhere {")
-	c.add("public-url", "\t\tnot host "+quoteAll(hosts)+" localhost *.localhost")
+	for _, local := range []string{"localhost", "*.localhost"} {
+		if !slices.Contains(hosts, local) { // Caddy refuses a host that is named twice
+			hosts = append(hosts, local)
+		}
+	}
+	c.add("public-url", "\t\tnot host "+quoteAll(hosts))
 	c.add("", "\t\tnot header_regexp Host `^([0-9.]+|\\[[0-9a-fA-F:.]+\\])(:[0-9]+)?$`")
 	c.add("endpoints", "\t\tnot path "+quote(endpoints+"/health")+" "+quote(endpoints+"/health/*"))
 	if proxies := values["trusted-proxies"]; len(proxies) > 0 {

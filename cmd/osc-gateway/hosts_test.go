@@ -29,7 +29,7 @@ func TestOnlyNamedHostsAreServedWhereTheyAreKnown(t *testing.T) {
 		}
 	}
 	got := text(t, given{"to": {":3000"}, "public-url": {"https://app.example.com", "https://app.example.org:8443"}, "endpoints": {"/signin"}})
-	for _, line := range []string{`not host "app.example.com" "app.example.org" localhost`, `not path "/signin/health"`, "respond @elsewhere"} {
+	for _, line := range []string{`not host "app.example.com" "app.example.org" "localhost" "*.localhost"`, `not path "/signin/health"`, "respond @elsewhere"} {
 		if !strings.Contains(got, line) {
 			t.Errorf("%s is missing in\n%s", line, got)
 		}
@@ -41,6 +41,30 @@ func TestAnAddressOfThisMachineServesThePublicName(t *testing.T) {
 	got := text(t, given{"to": {":3000"}, "from": {"127.0.0.1:8080"}, "public-url": {"https://app.example.com"}})
 	if !strings.Contains(got, "\"http://:8080\" {\n\tbind 127.0.0.1\n\t@elsewhere {\n\t\tnot host \"app.example.com\"") || strings.Count(got, "421") != 1 {
 		t.Error(got)
+	}
+}
+
+// Nobody asks for 0.0.0.0, which containers are told to listen at.
+func TestAllAddressesAreForAnyHost(t *testing.T) {
+	for from, ip := range map[string]string{"0.0.0.0:8080": "0.0.0.0", "[::]:8080": "::"} {
+		if got := text(t, given{"to": {":3000"}, "from": {from}}); !strings.Contains(got, "\"http://:8080\" {\n\tbind "+ip+"\n") || strings.Contains(got, "421") {
+			t.Errorf("--from %s:\n%s", from, got)
+		}
+	}
+}
+
+// Caddy does not start with a host that is named twice.
+func TestAHostThatIsServedIsNamedOnce(t *testing.T) {
+	for _, test := range []struct {
+		publicURLs []string
+		want       string
+	}{
+		{[]string{"http://localhost:8080"}, `not host "localhost" "*.localhost"`},
+		{[]string{"https://App.example.com", "https://app.example.com:8443"}, `not host "app.example.com" "localhost" "*.localhost"`},
+	} {
+		if got := text(t, given{"to": {":3000"}, "public-url": test.publicURLs}); !strings.Contains(got, test.want+"\n") {
+			t.Errorf("%s is missing in\n%s", test.want, got)
+		}
 	}
 }
 

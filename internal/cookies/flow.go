@@ -58,7 +58,7 @@ func (j *Jar) SetFlow(h http.Header, r *http.Request, site Site, state string, f
 	if err != nil {
 		return err
 	}
-	j.dropOldest(h, r, site, len(name)+len(encoded))
+	j.dropOldest(h, r, site, len(name)+len(encoded), strings.TrimPrefix(flow.RedirectURI, site.Origin))
 	set(h, j.base(j.cfg.flowPrefix()+flowSuffix(state), site, http.SameSiteLaxMode), encoded, j.cfg.FlowAge)
 	return nil
 }
@@ -110,8 +110,10 @@ func flowSuffix(state string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// dropOldest deletes flows of this browser until one of size more bytes fits.
-func (j *Jar) dropOldest(h http.Header, r *http.Request, site Site, size int) {
+// dropOldest deletes flows of this browser until one of size more bytes fits, and
+// the fragments that wait for them at the callback's path: only there do browsers
+// show those, so that nobody else could see how many there are.
+func (j *Jar) dropOldest(h http.Header, r *http.Request, site Site, size int, callback string) {
 	type pending struct {
 		name    string
 		started time.Time
@@ -129,6 +131,7 @@ func (j *Jar) dropOldest(h http.Header, r *http.Request, site Site, size int) {
 	slices.SortFunc(flows, func(a, b pending) int { return a.started.Compare(b.started) })
 	for len(flows) >= maxFlows || size > maxFlowBytes && len(flows) > 0 {
 		set(h, j.base(strings.TrimPrefix(flows[0].name, hostPrefix), site, http.SameSiteLaxMode), "", 0)
+		j.clearFragment(h, site, strings.TrimPrefix(flows[0].name, prefix), callback)
 		size -= flows[0].size
 		flows = flows[1:]
 	}

@@ -52,13 +52,21 @@ func (j *Jar) Fragment(r *http.Request, site Site, state string) (raw string, se
 
 // ClearFragment takes the fragment of a flow away.
 func (j *Jar) ClearFragment(h http.Header, site Site, state, path string) {
+	j.clearFragment(h, site, flowSuffix(state), path)
+}
+
+func (j *Jar) clearFragment(h http.Header, site Site, suffix, path string) {
 	set(h, http.Cookie{
-		Name: j.fragmentName(site, state), Path: path, Secure: site.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: j.fragmentNameOf(site, suffix), Path: path, Secure: site.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}, "", 0)
 }
 
 func (j *Jar) fragmentName(site Site, state string) string {
-	name := j.cfg.fragmentPrefix() + flowSuffix(state)
+	return j.fragmentNameOf(site, flowSuffix(state))
+}
+
+func (j *Jar) fragmentNameOf(site Site, suffix string) string {
+	name := j.cfg.fragmentPrefix() + suffix
 	if site.Secure {
 		return securePrefix + name
 	}

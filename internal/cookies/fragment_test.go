@@ -1,6 +1,7 @@
 package cookies_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,6 +48,41 @@ func TestAFragmentThatIsNotOneIsSentButWorthNothing(t *testing.T) {
 	}
 	if raw, sent := jar.Fragment(requestWith(), site, state); raw != "" || sent {
 		t.Errorf("none: %q %v", raw, sent)
+	}
+}
+
+// Anybody can have a browser load pages with long fragments. All that wait come
+// with the callback, whose headers must not get too large.
+func TestNoMoreFragmentsWaitThanSignIns(t *testing.T) {
+	for _, on := range []cookies.Site{site, plain} {
+		jar := newJar(t, config, newKey(t))
+		b := browser{}
+		for i := range 50 {
+			h, state := http.Header{}, fmt.Sprint("state", i)
+			flow := newFlow("/app")
+			flow.RedirectURI = on.Origin + "/auth/callback"
+			if err := jar.SetFlow(h, b.request(), on, state, flow); err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range h["Set-Cookie"] {
+				if cookie, err := http.ParseSetCookie(line); err != nil || strings.Contains(cookie.Name, "_fragment_") && cookie.Path != "/auth/callback" {
+					t.Fatalf("%s: %v", line, err)
+				}
+			}
+			b.keep(t, h)
+			b[jar.FragmentCookie(on, state, "/auth/callback").Name] = "%23a"
+			flows, fragments := 0, 0
+			for name := range b {
+				flows += strings.Count(name, "_flow_")
+				fragments += strings.Count(name, "_fragment_")
+			}
+			if fragments > 5 || fragments != flows {
+				t.Fatalf("%s: %d fragments wait for %d sign-ins", on.Origin, fragments, flows)
+			}
+		}
+		if raw, _ := jar.Fragment(b.request(), on, "state49"); raw != "#a" {
+			t.Errorf("%s: the newest is %q", on.Origin, raw)
+		}
 	}
 }
 

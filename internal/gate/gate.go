@@ -129,8 +129,7 @@ type Gate struct {
 	desk    atomic.Pointer[desk]
 	signIns signIns
 	outages outages
-	// keeping bounds how many forms are read at a time: anybody can send one.
-	keeping chan struct{}
+	readers formReaders
 
 	lastRealm atomic.Pointer[realmOf]
 }
@@ -158,7 +157,7 @@ func New(cfg Config) *Gate {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{cfg: cfg, keeping: make(chan struct{}, maxKeeping)}
+	return &Gate{cfg: cfg}
 }
 
 // ServeHTTP lets a request through to next, answers it, or refuses it. Errors

@@ -10,7 +10,9 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -71,13 +73,12 @@ func (g *Gate) readForm(w http.ResponseWriter, r *http.Request) (pages.Form, err
 	if err != nil || media != formURLEncoded && media != formMultipart || r.ContentLength > maxForm || action == "/" && !isHome(requestURI) {
 		return pages.Form{}, errNotKept
 	}
-	select {
-	case g.keeping <- struct{}{}:
-		defer func() { <-g.keeping }()
-	default:
+	control := http.NewResponseController(w)
+	if !g.readers.begin(control) {
 		return pages.Form{}, errNotKept
 	}
 	body, err := g.readBody(w, r, maxForm)
+	g.readers.end(control)
 	if err != nil {
 		return pages.Form{}, err
 	}
@@ -91,10 +92,43 @@ func isHome(requestURI string) bool { return requestURI == "/" || requestURI == 
 // readBody reads a body of at most limit bytes, unless it takes too long.
 func (g *Gate) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	control := http.NewResponseController(w)
-	if control.SetReadDeadline(g.cfg.Now().Add(formTimeout)) == nil {
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	limited := control.SetReadDeadline(g.cfg.Now().Add(formTimeout)) == nil
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if limited && err == nil { // what is left of a body that took too long is not waited for either
+		_ = control.SetReadDeadline(time.Time{})
 	}
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	return body, err
+}
+
+// formReaders are the bodies of forms under way. Anybody can send one, and as slowly
+// as they like. So where there are too many the one that has taken longest makes
+// place: those of people take a moment.
+type formReaders struct {
+	mu       sync.Mutex
+	underWay []*http.ResponseController // the oldest first
+}
+
+// longAgo is a deadline that is over by any clock.
+var longAgo = time.Unix(1, 0)
+
+// begin makes place for one more. False where nobody can be stopped.
+func (f *formReaders) begin(control *http.ResponseController) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.underWay) >= maxKeeping {
+		if f.underWay[0].SetReadDeadline(longAgo) != nil {
+			return false
+		}
+		f.underWay = slices.Delete(f.underWay, 0, 1)
+	}
+	f.underWay = append(f.underWay, control)
+	return true
+}
+
+func (f *formReaders) end(control *http.ResponseController) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.underWay = slices.DeleteFunc(f.underWay, func(other *http.ResponseController) bool { return other == control })
 }
 
 // parseFields takes a form apart, in order. What a page of ours could not send

@@ -1,10 +1,13 @@
 package gate_test
 
 import (
+	"cmp"
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -232,16 +235,76 @@ func TestOnlySoManyFormsAreReadAtATime(t *testing.T) {
 	r.browser().post("/app", "a=1", formPost).sealed(t)
 }
 
+func TestFormsThatAreSentSlowlyKeepNobodyElsesFromBeingRead(t *testing.T) {
+	r := newRig(t)
+	reading := make(chan struct{})
+	var all sync.WaitGroup
+	t.Cleanup(all.Wait)
+	slow := func() (answered <-chan *slowWriter) {
+		done := make(chan *slowWriter, 1)
+		w := &slowWriter{ResponseRecorder: httptest.NewRecorder(), over: make(chan struct{})}
+		t.Cleanup(w.end)
+		all.Go(func() {
+			request := request(t, "POST", "/app", formPost)
+			request.Body, request.ContentLength = &slowBody{reading: reading, release: w.over, err: os.ErrDeadlineExceeded}, -1
+			_ = r.gate.ServeHTTP(w, request, r.app)
+			done <- w
+		})
+		select {
+		case <-reading:
+		case w := <-done:
+			t.Fatalf("one more is not read: %d", w.Code)
+		}
+		return done
+	}
+	var senders []<-chan *slowWriter
+	for range 17 { // at once, of whom the first has to make place
+		senders = append(senders, slow())
+	}
+	if w := <-senders[0]; w.Code != http.StatusUnauthorized || w.Header().Get("Connection") != "close" {
+		t.Errorf("who took longest: %d %v", w.Code, w.Header())
+	}
+	// Somebody whose form comes at once has it kept, and the next to make place is
+	// the one who then takes longest.
+	r.browser().post("/app", "a=1", formPost).sealed(t)
+	<-senders[1]
+	senders = append(senders, slow())
+	for _, sender := range senders[2:] {
+		select {
+		case <-sender:
+			t.Error("one more had to make place")
+		default:
+		}
+	}
+}
+
+// slowWriter ends a slow body when the time to read it is over.
+type slowWriter struct {
+	*httptest.ResponseRecorder
+	over chan struct{}
+	once sync.Once
+}
+
+func (w *slowWriter) end() { w.once.Do(func() { close(w.over) }) }
+
+func (w *slowWriter) SetReadDeadline(deadline time.Time) error {
+	if !deadline.IsZero() && deadline.Before(time.Unix(1e9, 0)) {
+		w.end()
+	}
+	return nil
+}
+
 // slowBody says when it is being read, and goes on when it may.
 type slowBody struct {
 	reading chan<- struct{}
 	release <-chan struct{}
+	err     error // instead of the body's end
 }
 
 func (s *slowBody) Read([]byte) (int, error) {
 	s.reading <- struct{}{}
 	<-s.release
-	return 0, io.EOF
+	return 0, cmp.Or(s.err, io.EOF)
 }
 
 func (*slowBody) Close() error { return nil }

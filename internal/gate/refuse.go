@@ -71,7 +71,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why refusal) error
 	view := why.view()
 	view.Reference = g.reference()
 	page := browser.IsNavigation(r) && !why.program
-	if page && view.RetryAfter > 0 {
+	if page && view.RetryAfter > 0 && why.reason != pages.RateLimited { // which is no outage, and one client's alone
 		view.RetryAfter = g.outages.retry(why.reason, view.RetryAfter, g.cfg.Now())
 	}
 	switch why.reason {

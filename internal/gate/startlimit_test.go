@@ -104,3 +104,29 @@ func TestWhoStartsTooManySignInsWaitsOnAPageThatGoesOn(t *testing.T) {
 		t.Errorf("after the wait: %d", a.Code)
 	}
 }
+
+// How long a page waits in an outage is for all to share; this wait is a client's own.
+func TestOneClientsWaitIsNotMadeLongerByAnothers(t *testing.T) {
+	var from netip.Addr
+	r := newRig(t, func(_ *rig, cfg *gate.Config) {
+		cfg.Starts, cfg.Client = gate.NewStartLimit(60), func(*http.Request) netip.Addr { return from }
+	})
+	starts := func(client string) answer {
+		t.Helper()
+		from = netip.MustParseAddr(client)
+		return r.browser().navigate("/app")
+	}
+	for range 300 { // one who begins two a second, all the time
+		r.clock.Advance(time.Second)
+		starts("203.0.113.7")
+		starts("203.0.113.7")
+	}
+	for range 60 {
+		if a := starts("203.0.113.8"); a.Code != http.StatusFound {
+			t.Fatalf("%d", a.Code)
+		}
+	}
+	if wait := reloadsAfter(t, starts("203.0.113.8")); wait != time.Second {
+		t.Errorf("the other has to wait for %v", wait)
+	}
+}

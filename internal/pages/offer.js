@@ -1,6 +1,6 @@
 "use strict";
 (function () {
-	var form = document.getElementById("again");
+	var asks = document.getElementById("again") !== null;
 	function forget() {
 		try {
 			sessionStorage.removeItem("osc-gateway-kept");
@@ -8,10 +8,10 @@
 			// It was never there.
 		}
 	}
-	if (form === null) {
+	if (!asks) {
 		forget();
 		return;
 	}
-	form.addEventListener("submit", forget);
+	document.addEventListener("submit", forget);
 	document.getElementById("discard").addEventListener("click", forget);
 })();

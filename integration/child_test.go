@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -160,18 +159,6 @@ func TestProxyLeavesNothingOfTheAppBehind(t *testing.T) {
 	}
 }
 
-func TestAGatewayThatIsKilledTakesTheAppAlong(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux can")
-	}
-	t.Parallel()
-	g := newChildGateway(t, "")
-	g.launch(g.behind(freePort(t), os.Args[0])...)
-	eventually(t, "the app runs", func() bool { return len(g.apps()) == 1 })
-	g.kill()
-	eventually(t, "the app ends", func() bool { return gone(g.apps()[0]) })
-}
-
 func TestProxySaysWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
 	g := newChildGateway(t, "deaf")
@@ -179,22 +166,6 @@ func TestProxySaysWhatItWaitsFor(t *testing.T) {
 	g.launch(g.behind(port, os.Args[0])...)
 	eventually(t, "it says what to look at", func() bool {
 		return g.says("still waiting for the app at localhost"+port) && g.says("PORT="+port[1:]) && g.says("--to")
-	})
-}
-
-// Many an app takes no notice of PORT.
-func TestProxySaysWhichPortAnAppListensAtInstead(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("there is no /proc")
-	}
-	t.Parallel()
-	g := newChildGateway(t, "elsewhere")
-	g.status = 128 + 15 // the shell's
-	g.launch(g.behind(freePort(t), "sh", "-c", `"$0"; true`, os.Args[0])...)
-	at := regexp.MustCompile(`is at 127\.0\.0\.1(:\d+)`)
-	eventually(t, "it says so", func() bool {
-		found := at.FindSubmatch(g.output())
-		return found != nil && g.says("instead: use --to "+string(found[1]))
 	})
 }
 
@@ -264,23 +235,5 @@ func TestWhatTheAppPrintsIsPassedThrough(t *testing.T) {
 	}
 	if !strings.Contains(errors.String(), "err\xff") {
 		t.Errorf("on the standard error: %q", errors.String())
-	}
-}
-
-func TestTheAppCannotReadTheGatewaysEnvironment(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("there is no /proc")
-	}
-	t.Parallel()
-	g := newChildGateway(t, "")
-	command := g.command(g.behind(freePort(t), "sh", "-c",
-		"cat /proc/$$/environ > /dev/null && echo its own; cat /proc/$PPID/environ > /dev/null || echo in vain")...)
-	if os.Geteuid() == 0 { // who may read everything, outside of containers
-		const none = "-sys_ptrace,-sys_admin,-perfmon"
-		command.Args = append([]string{"setpriv", "--bounding-set", none, "--inh-caps", none}, command.Args...)
-		command.Path = program(t, "", "setpriv")
-	}
-	if output, err := command.CombinedOutput(); err != nil || !bytes.Contains(output, []byte("its own\n")) || !bytes.Contains(output, []byte("in vain\n")) {
-		t.Errorf("%v\n%s", err, output)
 	}
 }

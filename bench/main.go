@@ -26,6 +26,7 @@ import (
 type options struct {
 	binary     string
 	against    string
+	subjects   string
 	rounds     int
 	window     time.Duration
 	warmUp     time.Duration
@@ -48,6 +49,7 @@ func parseOptions(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "", "measure this `file` instead of building cmd/osc-gateway")
 	flags.StringVar(&o.against, "against", "", "measure this older `file` too, to see what a change bought")
+	flags.StringVar(&o.subjects, "subjects", "", "measure these `subjects` of the headline beside plain and no others")
 	flags.IntVar(&o.rounds, "rounds", rounds, "rounds of CPU windows")
 	flags.DurationVar(&o.window, "window", 500*time.Millisecond, "length of a CPU window")
 	flags.DurationVar(&o.warmUp, "warm-up", 2*time.Second, "load on each subject before it is measured")

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Names of the subjects that others are compared with.
@@ -19,8 +21,8 @@ const stockCollector = "GOGC=100"
 
 // headline is what the first table shows: the floor, the floor that carries as
 // much to the upstream, and the gateway with each store; the gateway of
-// another binary, if one is given; and peers, if they are asked for. All but the one named tuned run as a module
-// in somebody's own Caddy does.
+// another binary, if one is given; and peers, if they are asked for. All but the
+// one named tuned run as a module in somebody's own Caddy does.
 func headline(r *rig, o options) ([]*subject, error) {
 	memory := gateway(r, gatewayName, "memory")
 	memory.goals = []goal{{reference: plainName, most: 1.20, next: 1.12}, {reference: constantName, most: 1.15}}
@@ -49,25 +51,51 @@ func headline(r *rig, o options) ([]*subject, error) {
 		other.binary = o.against
 		subjects = append(subjects, other)
 	}
-	if !o.peers {
+	if o.peers {
+		others, err := peers(r)
+		if err != nil {
+			return nil, err
+		}
+		subjects = append(subjects, others...)
+	}
+	return chosen(subjects, o.subjects)
+}
+
+// chosen are the subjects with these names, which commas part; none names all.
+// Plain Caddy is always among them.
+func chosen(subjects []*subject, names string) ([]*subject, error) {
+	if names == "" {
 		return subjects, nil
 	}
-	others, err := peers(r)
-	return append(subjects, others...), err
+	kept := subjects[:1:1]
+	for name := range strings.SplitSeq(names, ",") {
+		s := named(subjects, name)
+		if s == nil {
+			return nil, fmt.Errorf("-subjects: there is no %q", name)
+		}
+		if !slices.Contains(kept, s) {
+			kept = append(kept, s)
+		}
+	}
+	return kept, nil
+}
+
+func named(subjects []*subject, name string) *subject {
+	for _, s := range subjects {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
 }
 
 // compare puts every subject beside plain Caddy, and the gateway beside the
 // Caddy that sends as many bytes and beside the gateway it is to be better than.
 func compare(subjects []*subject) []comparison {
 	pairs := besidePlain(subjects)
-	for _, s := range subjects {
-		if s.name == gatewayName || s.name == againstName {
-			pairs = append(pairs, comparison{s, subjects[1]})
-		}
-	}
-	for _, s := range subjects {
-		if s.name == againstName {
-			pairs = append(pairs, comparison{subjects[2], s})
+	for _, pair := range [][2]string{{gatewayName, constantName}, {againstName, constantName}, {gatewayName, againstName}} {
+		if one, other := named(subjects, pair[0]), named(subjects, pair[1]); one != nil && other != nil {
+			pairs = append(pairs, comparison{one, other})
 		}
 	}
 	return pairs

@@ -33,6 +33,7 @@ type signIns struct {
 	flights  singleflight.Group
 	mu       sync.Mutex
 	finished map[string]*signedIn
+	states   []string // of finished, the oldest first
 }
 
 func (s *signIns) once(ctx context.Context, state string, now func() time.Time, exchange func(context.Context) (*signedIn, error)) (*signedIn, error) {
@@ -65,18 +66,21 @@ func (s *signIns) recall(state string, now time.Time) *signedIn {
 	return nil
 }
 
+// remember forgets those that are too old as well, and the oldest where there
+// are too many.
 func (s *signIns) remember(state string, result *signedIn, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for old, finished := range s.finished {
-		if now.Sub(finished.at) >= keepSignedIn {
-			delete(s.finished, old)
-		}
+	for len(s.states) > 0 && (len(s.states) >= maxSignedIn || now.Sub(s.finished[s.states[0]].at) >= keepSignedIn) {
+		delete(s.finished, s.states[0])
+		s.states = s.states[1:]
 	}
 	if s.finished == nil {
 		s.finished = map[string]*signedIn{}
 	}
-	if result.at = now; len(s.finished) < maxSignedIn {
-		s.finished[state] = result
+	if s.finished[state] == nil {
+		s.states = append(s.states, state)
 	}
+	result.at = now
+	s.finished[state] = result
 }

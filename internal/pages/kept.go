@@ -42,15 +42,15 @@ type Form struct {
 	Fields  []Field `json:"f"`
 }
 
-// keptFrames are the pages of forms, rendered ahead.
+// keptFrames are the pages of forms.
 type keptFrames struct{ resume, offer, gone, others frame }
 
-func newKeptFrames(brand Brand) keptFrames {
+func newKeptFrames(look look) keptFrames {
 	return keptFrames{
-		resume: newFrame(brand, "You are signed in", "If you sent something before that, this tab can offer it again."),
-		offer:  newFrame(brand, "Send what you wrote?", "You sent this when your session had ended. Nothing has been done with it yet."),
-		gone:   newFrame(brand, "This is no longer kept", "What you sent was kept for ten minutes. Nothing was done with it."),
-		others: newFrame(brand, "This was sent from another account", "Somebody else was signed in here when it was sent, so it is neither shown nor sent. It has been deleted."),
+		resume: look.frame("You are signed in", "If you sent something before that, this tab can offer it again."),
+		offer:  look.frame("Send what you wrote?", "You sent this when your session had ended. Nothing has been done with it yet."),
+		gone:   look.frame("This is no longer kept", "What you sent was kept for ten minutes. Nothing was done with it."),
+		others: look.frame("This was sent from another account", "Somebody else was signed in here when it was sent, so it is neither shown nor sent. It has been deleted."),
 	}
 }
 

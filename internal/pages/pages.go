@@ -52,8 +52,8 @@ func (v View) status() int {
 }
 
 // Pages writes the gateway's own answers for one site. It is safe for
-// concurrent use and holds everything that can be rendered ahead: these answers
-// are at their hottest while something else is down.
+// concurrent use and renders once what does not depend on the request: these
+// answers are at their hottest while something else is down.
 type Pages struct {
 	refusals  map[Reason]frame
 	loops     map[Diagnosis]frame
@@ -71,22 +71,23 @@ func New(appName string) *Pages { return Branded(Brand{Name: appName}) }
 
 // Branded returns the pages of a site that looks like brand.
 func Branded(brand Brand) *Pages {
+	look := newLook(brand)
 	p := &Pages{
 		refusals:  make(map[Reason]frame, len(table)),
 		loops:     make(map[Diagnosis]frame, len(findings)),
-		unknown:   newFrame(brand, unknown.title, unknown.text),
-		signedOut: newFrame(brand, "You are signed out", "This site has forgotten your session."),
-		switching: newFrame(brand, "You are signed out", "Taking you to sign in with another account."),
-		confirm:   newFrame(brand, "Sign out?", "You will be signed out of this site in this browser."),
-		goOn:      newFrame(brand, "You are signed in", "Taking you back to where you were going."),
-		leave:     newFrame(brand, "Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
-		kept:      newKeptFrames(brand),
+		unknown:   look.frame(unknown.title, unknown.text),
+		signedOut: look.frame("You are signed out", "This site has forgotten your session."),
+		switching: look.frame("You are signed out", "Taking you to sign in with another account."),
+		confirm:   look.frame("Sign out?", "You will be signed out of this site in this browser."),
+		goOn:      look.frame("You are signed in", "Taking you back to where you were going."),
+		leave:     look.frame("Taking you to sign in", "This page is for people who are signed in with Open Source Cloud. You come back here afterwards."),
+		kept:      newKeptFrames(look),
 	}
 	for _, e := range table {
-		p.refusals[e.reason] = newFrame(brand, e.title, e.text)
+		p.refusals[e.reason] = look.frame(e.title, e.text)
 	}
 	for _, found := range findings {
-		p.loops[found.diagnosis] = newFrame(brand, RedirectLoop.entry().title, found.text)
+		p.loops[found.diagnosis] = look.frame(RedirectLoop.entry().title, found.text)
 	}
 	return p
 }

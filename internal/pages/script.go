@@ -49,11 +49,12 @@ func (f frame) around(head, body []byte) []byte {
 		}
 		b.Reset()
 	}
-	b.Write(f.head)
+	fixed := f.blocks()
+	b.Write(fixed.head)
 	b.Write(head)
-	b.Write(f.message)
+	b.Write(fixed.message)
 	b.Write(body)
-	b.Write(f.end)
+	b.Write(fixed.end)
 	return b.Bytes()
 }
 

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+	"sync"
 )
 
 //go:embed page.html
@@ -18,13 +19,16 @@ var style string
 // rendered once, what depends on the request between that.
 var page = template.Must(template.New("page").Parse(pageSource))
 
-// frame is the fixed part of a page, rendered ahead: what stands before and
-// after the element that reloads it, and its end.
+// frame is a page without what depends on the request.
 type frame struct {
-	head, message, end []byte
-	fixed              fixed
-	own                *Template // what is rendered instead, nil for none
+	fixed  fixed
+	own    *Template     // what is rendered instead, nil for none
+	blocks func() blocks // once
 }
+
+// blocks are the fixed parts of a page: what stands before and after the element
+// that reloads it, and its end.
+type blocks struct{ head, message, end []byte }
 
 // fixed is what varies from page to page, and not from request to request.
 type fixed struct {
@@ -35,14 +39,26 @@ type fixed struct {
 	Title, Text string
 }
 
-func newFrame(brand Brand, title, text string) frame {
-	data := fixed{
-		Name: brand.Name, Logo: brand.Logo.image, Style: template.CSS(style + brand.Color.style()),
-		Support: brand.Support.url, Title: title, Text: text,
-	}
-	return frame{
-		head: block("head", data), message: block("message", data), end: block("end", data), fixed: data, own: brand.Template,
-	}
+// look is a brand as pages need it.
+type look struct {
+	fixed fixed // but the words
+	own   *Template
+}
+
+func newLook(brand Brand) look {
+	return look{own: brand.Template, fixed: fixed{
+		Name: brand.Name, Logo: brand.Logo.image, Style: template.CSS(style + brand.Color.style()), Support: brand.Support.url,
+	}}
+}
+
+// frame makes a page with these words. Its blocks are rendered when they are
+// first needed: most are never seen, and each reload makes all of them anew.
+func (l look) frame(title, text string) frame {
+	data := l.fixed
+	data.Title, data.Text = title, text
+	return frame{fixed: data, own: l.own, blocks: sync.OnceValue(func() blocks {
+		return blocks{head: block("head", data), message: block("message", data), end: block("end", data)}
+	})}
 }
 
 // parts is what varies from request to request.
@@ -106,15 +122,16 @@ func (f frame) render(p parts) []byte {
 		// It rendered every kind of page when it was loaded. If it fails all the
 		// same, the gateway's own page says what there is to say.
 	}
+	fixed := f.blocks()
 	var b bytes.Buffer
-	b.Grow(len(f.head) + len(f.message) + len(f.end) + 1024)
-	b.Write(f.head)
+	b.Grow(len(fixed.head) + len(fixed.message) + len(fixed.end) + 1024)
+	b.Write(fixed.head)
 	if p.Reload > 0 {
 		b.Write(block("reload", p))
 	}
-	b.Write(f.message)
+	b.Write(fixed.message)
 	b.Write(block("parts", p))
-	b.Write(f.end)
+	b.Write(fixed.end)
 	return b.Bytes()
 }
 

@@ -18,7 +18,7 @@ const (
 	MaxFragment = 2 << 10
 )
 
-func (c Config) fragmentPrefix() string { return c.Name + "_fragment_" }
+func (c Config) fragmentPrefix() string { return c.Name + afterFragment }
 
 // ScriptCookie is a cookie that a script on one of the gateway's pages sets:
 // what it writes before the value, and after.

@@ -21,6 +21,11 @@ const (
 	// shares one registrable domain, so a neighbour could set it otherwise.
 	hostPrefix = "__Host-"
 
+	// What stands after the configured name in those of the other cookies.
+	afterFlow     = "_flow_"
+	afterFragment = "_fragment_"
+	afterRounds   = "_rounds"
+
 	kindSession = "session"
 	kindFlow    = "flow"
 
@@ -92,7 +97,7 @@ func codecs(keys []tokens.CookieKeys, age time.Duration, maxLength int) []secure
 func prefixed(name string, site Site) string { return newNames(name).on(site) }
 
 // flowPrefix begins the names of all flow cookies, without host prefix.
-func (c Config) flowPrefix() string { return c.Name + "_flow_" }
+func (c Config) flowPrefix() string { return c.Name + afterFlow }
 
 // bound is the name a value is signed for: the cookie's, and the site's, so
 // that a cookie of one site is worth nothing at another.
@@ -102,14 +107,17 @@ func bound(name string, site Site) string { return name + "|" + site.Origin }
 // upstream could read it: with or without a prefix, in any case.
 func (c Config) Owns(name string) bool {
 	name = strings.TrimSpace(name)
-	for _, prefix := range []string{"__Host-Http-", hostPrefix, securePrefix, "__Http-"} {
+	for _, prefix := range [...]string{"__Host-Http-", hostPrefix, securePrefix, "__Http-"} {
 		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			name = name[len(prefix):]
 			break
 		}
 	}
-	return strings.EqualFold(name, c.Name) || strings.EqualFold(name, c.roundsName()) ||
-		hasPrefixFold(name, c.flowPrefix()) || hasPrefixFold(name, c.fragmentPrefix())
+	if !hasPrefixFold(name, c.Name) {
+		return false
+	}
+	rest := name[len(c.Name):]
+	return rest == "" || strings.EqualFold(rest, afterRounds) || hasPrefixFold(rest, afterFlow) || hasPrefixFold(rest, afterFragment)
 }
 
 func (j *Jar) base(name string, site Site, sameSite http.SameSite) http.Cookie {

@@ -11,7 +11,7 @@ import (
 // roundsAge is how long finished sign-ins count against each other.
 const roundsAge = time.Minute
 
-func (c Config) roundsName() string { return c.Name + "_rounds" }
+func (c Config) roundsName() string { return c.Name + afterRounds }
 
 // Rounds is what a browser has been through lately: enough to tell that it goes
 // round, and why.

@@ -116,7 +116,7 @@ func TestAFormSentWhenTheSessionIsOverIsOfferedAgain(t *testing.T) {
 				t.Fatalf("%s, %s: %d %s", name, ended, a.Code, a.Body)
 			}
 			sealed := a.sealed(t)
-			if strings.Contains(a.Body.String(), "Ada") {
+			if strings.Contains(strings.ReplaceAll(a.Body.String(), sealed, ""), "Ada") { // what is sealed may spell anything
 				t.Errorf("%s: the page shows what was sent", name)
 			}
 			b.signInFor(a)

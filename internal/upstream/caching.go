@@ -8,14 +8,9 @@ import (
 
 // makePrivate sees to it that no shared cache stores the answer and that a
 // private one does not give it to the next user of the browser: Cache-Control
-// is private, whatever else it says (RFC 9111 §5.2.2.7), fields that overrule it
-// for one kind of cache are gone, and Vary names Cookie.
+// is private, whatever else it says (RFC 9111 §5.2.2.7), and Vary names Cookie.
+// Fields that overrule it for one kind of cache must be gone.
 func makePrivate(header http.Header) {
-	for name := range header {
-		if overrulesCacheControl(name) {
-			delete(header, name)
-		}
-	}
 	control, vary := header["Cache-Control"], header["Vary"]
 	if len(control) == 0 && len(vary) == 0 { // most answers say neither
 		values := []string{"private", "Cookie"}

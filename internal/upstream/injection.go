@@ -30,7 +30,19 @@ type Field struct {
 // scheme included. It is kept out of the upstream's answers. The value is not
 // copied here, nor by the functions below, and must not change.
 func NewField(name string, value *string) Field {
-	return Field{http.CanonicalHeaderKey(name), value, 1 + strings.LastIndexByte(*value, ' ') + 1, true}
+	return Field{http.CanonicalHeaderKey(name), value, 1 + afterScheme(*value), true}
+}
+
+// afterScheme is where the credential begins in a field's value. Package strings
+// looks for a last byte one by one, and tokens are long.
+func afterScheme(value string) (begin int) {
+	for {
+		space := strings.IndexByte(value[begin:], ' ')
+		if space < 0 {
+			return begin
+		}
+		begin += space + 1
+	}
 }
 
 // NewHandle returns a field whose value is kept out of the upstream's answers
@@ -187,13 +199,7 @@ func (h *Hygiene) Inject(r *http.Request, inj *Injection) (undo func()) {
 		r.Header = make(http.Header)
 	}
 	header := r.Header
-	for name, values := range header {
-		if h.reserved(name) || inj.sets(name) {
-			delete(header, name)
-		} else if SameField(name, "Connection") {
-			put(header, name, h.pruneInjected(values, inj))
-		}
-	}
+	h.vacate(header, inj)
 	inj.apply(header)
 	return func() {
 		for _, field := range inj.Fields {
@@ -203,9 +209,14 @@ func (h *Hygiene) Inject(r *http.Request, inj *Injection) (undo func()) {
 	}
 }
 
-// pruneInjected is pruneConnection for a request that carries inj.
-func (h *Hygiene) pruneInjected(lines []string, inj *Injection) []string {
-	return pruneList(lines, func(name string) bool {
-		return h.reserved(name) || inj.sets(name)
-	})
+// vacate deletes from header what only the gateway may write and what inj is
+// going to set, also from what Connection names.
+func (h *Hygiene) vacate(header http.Header, inj *Injection) {
+	for name, values := range header {
+		if h.reserved(name) || inj.sets(name) {
+			delete(header, name)
+		} else if SameField(name, "Connection") {
+			put(header, name, pruneList(values, func(name string) bool { return h.reserved(name) || inj.sets(name) }))
+		}
+	}
 }

@@ -15,25 +15,32 @@ const minEcho = 8
 // tell a browser: cookies of the gateway, token fields and fields that repeat
 // the token of inj. If inj says so the answer becomes private.
 func (h *Hygiene) filterHeader(header http.Header, inj *Injection) {
-	h.dropEchoes(header, inj)
 	switch {
-	case inj == nil:
-	case inj.Private:
+	case inj != nil && inj.Private:
+		h.drop(header, inj, overrulesCacheControl)
 		makePrivate(header)
-	case inj.Vary:
+	case inj != nil && inj.Vary:
+		h.dropEchoes(header, inj)
 		header["Vary"] = varyOnCookie(header["Vary"])
+	default:
+		h.dropEchoes(header, inj)
 	}
 }
 
 // dropEchoes deletes, in place, what filterHeader deletes. It serves final
 // and interim headers and trailers alike.
 func (h *Hygiene) dropEchoes(header http.Header, inj *Injection) {
+	h.drop(header, inj, func(string) bool { return false })
+}
+
+// drop is dropEchoes for an answer of which further fields are unwanted.
+func (h *Hygiene) drop(header http.Header, inj *Injection, unwanted func(field string) bool) {
 	var room [2]string
 	secrets := inj.credentials(room[:0])
 	for name, values := range header {
 		// A server takes a prefixed field for a trailer that was not declared.
 		field := strings.TrimPrefix(name, http.TrailerPrefix)
-		if h.carriesToken(field) || inj.setsSecret(field) {
+		if h.carriesToken(field) || inj.setsSecret(field) || unwanted(name) {
 			delete(header, name)
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -87,20 +88,10 @@ func discard(resp *http.Response) {
 // does not change are shared with req.
 func (h *Hygiene) outgoing(req *http.Request, inj *Injection) *http.Request {
 	out := req.WithContext(h.traced(req.Context(), inj))
-	size := len(req.Header)
-	if inj != nil {
-		size += len(inj.Fields)
+	if out.Header = maps.Clone(req.Header); out.Header == nil {
+		out.Header = http.Header{}
 	}
-	out.Header = make(http.Header, size)
-	for name, values := range req.Header {
-		switch {
-		case h.reserved(name) || inj.sets(name):
-		case SameField(name, "Connection"):
-			put(out.Header, name, h.pruneInjected(values, inj))
-		default:
-			out.Header[name] = values
-		}
-	}
+	h.vacate(out.Header, inj)
 	inj.apply(out.Header)
 	h.copyTrailers(out, req)
 	return out

@@ -73,17 +73,22 @@ func browserHeader() http.Header {
 }
 
 func BenchmarkSignedIn(b *testing.B) {
-	g, lines := benchRig(b, 100_000)
-	base, w := request(b, "GET", "/app/page", bare), httptest.NewRecorder()
-	b.ReportAllocs()
-	b.ResetTimer()
-	for i := 0; b.Loop(); i++ {
-		req := *base
-		req.Header = browserHeader()
-		req.Header["Cookie"] = []string{lines[i%len(lines)]}
-		if err := g.ServeHTTP(w, &req, nothing); err != nil || len(req.Header["Cookie"]) != 1 || w.Code != http.StatusOK {
-			b.Fatal(err, req.Header, w.Code)
-		}
+	for name, routes := range map[string]gate.Routes{"one route": oneRoute(), "stricter routes": standardRoutes()} {
+		b.Run(name, func(b *testing.B) {
+			g, lines := benchRig(b, 100_000, func(_ *rig, cfg *gate.Config) { cfg.Routes = routes })
+			base, w := request(b, "GET", "/app/page", bare), httptest.NewRecorder()
+			header, cookie := browserHeader(), make([]string, 1)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := 0; b.Loop(); i++ {
+				req := *base
+				cookie[0] = lines[i%len(lines)]
+				req.Header, header["Cookie"] = header, cookie
+				if err := g.ServeHTTP(w, &req, nothing); err != nil || w.Code != http.StatusOK {
+					b.Fatal(err, w.Code)
+				}
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -75,14 +76,14 @@ func gauge(name, help string, read func(tokens.Figures) int) prometheus.GaugeFun
 	})
 }
 
-// buildInfo says which version this is.
-func buildInfo() prometheus.Collector {
+// buildInfo says which version this is, which takes Caddy a while to find out.
+var buildInfo = sync.OnceValue(func() prometheus.Collector {
 	version, _ := caddy.Version()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "build_info",
 		Help: "1, with the version as a label.", ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
-}
+})
 
 func allCollectors() []prometheus.Collector {
 	return append([]prometheus.Collector{

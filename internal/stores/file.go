@@ -128,7 +128,7 @@ func (f *File) Create(ctx context.Context, name tokens.Name, record tokens.Recor
 	at, value := newPlace(record.Expires, name), encode(record)
 	return f.write(ctx, name, func(p *pages) error {
 		if old, stored := p.find(name); stored != nil {
-			if _, there := decode(stored, f.now()); there {
+			if _, there := living(stored, f.now()); there {
 				return tokens.ErrExists
 			}
 			if err := p.drop(old); err != nil {
@@ -150,7 +150,7 @@ func (f *File) Load(ctx context.Context, name tokens.Name) (record tokens.Record
 	}
 	err = f.read(ctx, func(p *pages) error {
 		_, value := p.find(name)
-		if record, there = decode(value, f.now()); there {
+		if record, there = living(value, f.now()); there {
 			record.Sealed = bytes.Clone(record.Sealed)
 		}
 		return nil
@@ -170,7 +170,7 @@ func (f *File) Replace(ctx context.Context, name tokens.Name, record tokens.Reco
 	at, value := newPlace(record.Expires, name), encode(record)
 	return f.write(ctx, name, func(p *pages) error {
 		old, stored := p.find(name)
-		current, there := decode(stored, f.now())
+		current, there := living(stored, f.now())
 		switch {
 		case !there:
 			return tokens.ErrAbsent

@@ -164,7 +164,7 @@ func (f *File) tidy(p *pages, at place) error {
 	if current != at { // no name leads here
 		return p.dropStray(at)
 	}
-	record, lives := decode(stored, f.now())
+	record, lives := living(stored, f.now())
 	if !lives {
 		return p.drop(at)
 	}

@@ -31,29 +31,14 @@ func placeAt(due []byte, name tokens.Name) (p place) {
 func (p *place) due() []byte  { return p[:dueSize] }
 func (p *place) name() []byte { return p[dueSize:] }
 
-// A value is generation and expiry, eight bytes each, then the sealed part.
-const (
-	valueHead = 16
-	maxValue  = 1 << 20 // what is longer was never written
-)
+const maxValue = 1 << 20 // what is longer was never written
 
-func encode(record tokens.Record) []byte {
-	value := make([]byte, valueHead, valueHead+len(record.Sealed))
-	binary.BigEndian.PutUint64(value, record.Generation)
-	binary.BigEndian.PutUint64(value[8:], uint64(record.Expires.UnixMilli()))
-	return append(value, record.Sealed...)
-}
-
-// decode returns the record in a value, whose sealed part is still the
-// value's. One that is none, has been damaged or has expired is not there.
-func decode(value []byte, now time.Time) (record tokens.Record, there bool) {
-	if len(value) < valueHead || len(value) > maxValue {
+// living returns the record in a value. One that is none, has been damaged or
+// has expired is not there.
+func living(value []byte, now time.Time) (record tokens.Record, there bool) {
+	if len(value) > maxValue {
 		return record, false
 	}
-	record = tokens.Record{
-		Generation: binary.BigEndian.Uint64(value),
-		Expires:    time.UnixMilli(int64(binary.BigEndian.Uint64(value[8:]))),
-		Sealed:     value[valueHead:],
-	}
-	return record, now.Before(record.Expires)
+	record, ok := decode(value)
+	return record, ok && now.Before(record.Expires)
 }

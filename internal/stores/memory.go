@@ -3,7 +3,6 @@
 package stores
 
 import (
-	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -137,7 +136,7 @@ func (m *Memory) Each(ctx context.Context, visit func(tokens.Name, tokens.Record
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		record := item.Object.(tokens.Record)
+		record, _ := decode(item.Object.([]byte))
 		if !m.now().Before(record.Expires) {
 			continue
 		}
@@ -156,14 +155,13 @@ func (m *Memory) get(name tokens.Name) (tokens.Record, bool) {
 	if !there {
 		return tokens.Record{}, false
 	}
-	record := value.(tokens.Record)
+	record, _ := decode(value.([]byte))
 	// go-cache goes by the real clock; the record by ours.
 	return record, m.now().Before(record.Expires)
 }
 
 func (m *Memory) set(name tokens.Name, record tokens.Record) {
-	record.Sealed = bytes.Clone(record.Sealed)
-	m.cache.Set(key(name), record, max(time.Until(record.Expires), record.Expires.Sub(m.now())))
+	m.cache.Set(key(name), encode(record), max(time.Until(record.Expires), record.Expires.Sub(m.now())))
 }
 
 func key(name tokens.Name) string { return string(name[:]) }

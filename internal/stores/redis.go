@@ -127,7 +127,7 @@ func (r *Redis) write(ctx context.Context, op string, name tokens.Name, script s
 	defer r.forget(name)
 	now := r.now()
 	args := append([]string{
-		milliseconds(now.UnixMilli()), string(packRecord(record)), milliseconds(record.Expires.Sub(now).Milliseconds()),
+		milliseconds(now.UnixMilli()), string(encode(record)), milliseconds(record.Expires.Sub(now).Milliseconds()),
 	}, more...)
 	return r.script(ctx, op, recordKey(name), script, args...)
 }
@@ -226,8 +226,11 @@ func readRecord(ctx context.Context, c *redisClient, key string) (reading, error
 	if err != nil {
 		return reading{}, err
 	}
-	record, err := unpackRecord(packed)
-	return reading{record, c}, err
+	record, ok := decode(packed)
+	if !ok {
+		return reading{}, errForeignValue
+	}
+	return reading{record, c}, nil
 }
 
 // forget drops the copies of a record.

@@ -36,9 +36,9 @@ func (r *Redis) Each(ctx context.Context, visit func(tokens.Name, tokens.Record)
 func (r *Redis) visitPage(page redisPage, seen map[tokens.Name]struct{}, visit func(tokens.Name, tokens.Record) error) error {
 	for i, key := range page.keys {
 		name, ours := nameOf(key)
-		record, err := unpackRecord(page.values[i].value)
+		record, ok := decode(page.values[i].value)
 		_, known := seen[name]
-		if !ours || known || err != nil || !r.now().Before(record.Expires) {
+		if !ours || known || !ok || !r.now().Before(record.Expires) {
 			continue
 		}
 		seen[name] = struct{}{}

@@ -1,26 +1,20 @@
 package stores
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
 
-// All keys are hashes under one prefix. Tools that share the instance take a
-// bare string for something of theirs and leave hashes alone.
+// All keys are hashes of one field under one prefix. Tools that share the instance
+// take a bare string for something of theirs and leave hashes alone.
 const (
 	recordPrefix = "osc-gw:r:"
 	leasePrefix  = "osc-gw:l:"
 	recordField  = "v"
 )
-
-// A record is one field: generation, expiry in milliseconds, sealed bytes. Three
-// fields would take 88 bytes of the server's memory more.
-const recordHead = 16
 
 func recordKey(name tokens.Name) string { return recordPrefix + name.String() }
 func leaseKey(name tokens.Name) string  { return leasePrefix + name.String() }
@@ -35,25 +29,7 @@ func nameOf(key string) (name tokens.Name, ok bool) {
 	return name, err == nil
 }
 
-func packRecord(record tokens.Record) []byte {
-	packed := make([]byte, recordHead, recordHead+len(record.Sealed))
-	binary.BigEndian.PutUint64(packed, record.Generation)
-	binary.BigEndian.PutUint64(packed[8:], uint64(max(0, record.Expires.UnixMilli())))
-	return append(packed, record.Sealed...)
-}
-
 var errForeignValue = errors.New("the key holds something that is not a record")
-
-func unpackRecord(packed []byte) (tokens.Record, error) {
-	if len(packed) < recordHead {
-		return tokens.Record{}, errForeignValue
-	}
-	return tokens.Record{
-		Generation: binary.BigEndian.Uint64(packed),
-		Expires:    time.UnixMilli(int64(binary.BigEndian.Uint64(packed[8:]))),
-		Sealed:     packed[recordHead:],
-	}, nil
-}
 
 // What the scripts answer.
 const (

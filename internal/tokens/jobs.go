@@ -221,5 +221,5 @@ func (v *Vault) keptTicket(r *record, name Name, site string) (Ticket, bool) {
 func (k *keeper) knows(name Name) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.known[name] != nil
+	return k.known[name.half()] != nil
 }

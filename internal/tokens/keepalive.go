@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,7 +28,8 @@ const (
 // memory; after a restart a session is kept again from its first request on.
 type keeper struct {
 	mu      sync.Mutex
-	known   map[Name]*kept
+	known   map[half]*kept
+	sites   []string // that sessions are of
 	queue   keptQueue
 	wake    chan struct{}
 	seen    time.Time // the latest time the loop has seen
@@ -39,12 +41,34 @@ type keeper struct {
 // kept is a session the keeper looks after. There is one for every session in
 // use, so it is kept small.
 type kept struct {
-	handle       handle
+	ticket       Ticket
 	lastUsed     instant
 	jobsUntil    instant
 	tokenExpires instant
 	due          instant
-	index        int // in the queue
+	site         uint32 // its place in sites
+	index        int32  // in the queue
+}
+
+// half a name tells sessions apart as surely as all of it, which is a hash.
+type half [len(Name{}) / 2]byte
+
+func (n Name) half() half { return half(n[:]) }
+
+// handle is what it takes to work on a session that is kept. The caller holds
+// the lock.
+func (k *keeper) handle(entry *kept) handle {
+	return handle{ticket: entry.ticket, site: k.sites[entry.site]}
+}
+
+// place is where a site stands in sites. There are as many as origins.
+func (k *keeper) place(site string) uint32 {
+	at := slices.Index(k.sites, site)
+	if at < 0 {
+		at = len(k.sites)
+		k.sites = append(k.sites, site)
+	}
+	return uint32(at)
 }
 
 // instant is a time as records have it, in milliseconds since 1970: a third of
@@ -85,17 +109,18 @@ func (v *Vault) keep(h handle, r *record, now time.Time) {
 func (k *keeper) used(h handle, r *record, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	entry := k.known[h.name()]
+	name := h.name().half()
+	entry := k.known[name]
 	if entry != nil && (r.unsaved || entry.tokenExpires == instantOf(r.tokenExpires)) {
 		entry.lastUsed, entry.jobsUntil = instantOf(now), instantOf(r.jobs.until)
 		return
 	}
 	if entry == nil {
 		if k.known == nil {
-			k.known = map[Name]*kept{}
+			k.known = map[half]*kept{}
 		}
-		entry = &kept{handle: h, index: -1}
-		k.known[h.name()] = entry
+		entry = &kept{ticket: h.ticket, site: k.place(h.site), index: -1}
+		k.known[name] = entry
 	}
 	entry.lastUsed, entry.jobsUntil = instantOf(now), instantOf(r.jobs.until)
 	k.schedule(entry, r)
@@ -124,7 +149,7 @@ func (k *keeper) enqueue(entry *kept, due time.Time) {
 	if entry.index < 0 {
 		heap.Push(&k.queue, entry)
 	} else {
-		heap.Fix(&k.queue, entry.index)
+		heap.Fix(&k.queue, int(entry.index))
 	}
 	if entry.index == 0 {
 		k.poke()
@@ -146,10 +171,10 @@ func (k *keeper) drop(name Name) {
 }
 
 func (k *keeper) remove(name Name) {
-	if entry := k.known[name]; entry != nil {
-		delete(k.known, name)
+	if entry := k.known[name.half()]; entry != nil {
+		delete(k.known, name.half())
 		if entry.index >= 0 {
-			heap.Remove(&k.queue, entry.index)
+			heap.Remove(&k.queue, int(entry.index))
 		}
 	}
 }
@@ -208,7 +233,7 @@ func (k *keeper) next(now time.Time, idle time.Duration) (*kept, time.Duration) 
 			return nil, min(wait, keeperNap)
 		}
 		if now.Sub(entry.lastUsed.time()) > idle && instantOf(now) >= entry.jobsUntil {
-			k.remove(entry.handle.name())
+			k.remove(entry.ticket.Name())
 			continue
 		}
 		heap.Pop(&k.queue)
@@ -230,7 +255,9 @@ func (k *keeper) follow(now time.Time) {
 
 // refreshKept refreshes one session and plans its next time.
 func (v *Vault) refreshKept(entry *kept) {
-	h := entry.handle
+	v.keeper.mu.Lock()
+	h := v.keeper.handle(entry)
+	v.keeper.mu.Unlock()
 	result := <-v.behind(context.Background(), "refresh", h, func(ctx context.Context) (*record, error) {
 		r, err := v.load(ctx, h)
 		if err != nil || r.ended != "" {
@@ -245,7 +272,7 @@ func (v *Vault) refreshKept(entry *kept) {
 	r, _ := result.Val.(*record)
 	v.keeper.mu.Lock()
 	defer v.keeper.mu.Unlock()
-	if v.keeper.known[h.name()] != entry {
+	if v.keeper.known[h.name().half()] != entry {
 		return // signed out meanwhile
 	}
 	switch now := v.now(); {
@@ -271,7 +298,7 @@ func (v *Vault) withUse(r *record, entry *kept) *record {
 func (k *keeper) lastUse(name Name) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if entry := k.known[name]; entry != nil {
+	if entry := k.known[name.half()]; entry != nil {
 		return entry.lastUsed.time()
 	}
 	return time.Time{}

@@ -9,13 +9,13 @@ func (q keptQueue) Less(i, j int) bool { return q[i].due < q[j].due }
 
 func (q keptQueue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
+	q[i].index, q[j].index = int32(i), int32(j)
 }
 
 // Push is for package heap.
 func (q *keptQueue) Push(x any) {
 	entry := x.(*kept)
-	entry.index = len(*q)
+	entry.index = int32(len(*q))
 	*q = append(*q, entry)
 }
 

@@ -74,12 +74,12 @@ func (v *Vault) Life(ctx context.Context, name Name) (Life, error) {
 // addPlans adds what this process knows of a living session.
 func (v *Vault) addPlans(ctx context.Context, life *Life) {
 	name := life.Name
-	if plan := v.keeper.plan(name); plan != nil {
+	if plan, h := v.keeper.plan(name); plan != nil {
 		life.NextRefresh = plan.due.time()
 		if used := plan.lastUsed.time(); used.After(life.LastUsed) { // and not written down yet
 			life.LastUsed = used
 		}
-		if r, err := v.load(ctx, plan.handle); err == nil {
+		if r, err := v.load(ctx, h); err == nil {
 			life.Client = r.client.ID
 		}
 	}
@@ -106,13 +106,13 @@ func (v *Vault) loadMeta(ctx context.Context, name Name) (r *record, site string
 }
 
 // plan is a copy of what the keeper has in mind for a session, nil for nothing.
-func (k *keeper) plan(name Name) *kept {
+func (k *keeper) plan(name Name) (*kept, handle) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	entry := k.known[name]
+	entry := k.known[name.half()]
 	if entry == nil {
-		return nil
+		return nil, handle{}
 	}
 	plan := *entry
-	return &plan
+	return &plan, k.handle(entry)
 }

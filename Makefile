@@ -87,6 +87,10 @@ bench: build ## Compare the gateway's cost with plain reverse_proxy
 bench-full: build ## The same with more rounds and more cases
 	@OSC_GATEWAY_BENCH=full; export OSC_GATEWAY_BENCH; $(BENCH)
 
+.PHONY: micro
+micro: ## Compare the micro benchmarks with those of another revision (BASE=HEAD)
+	scripts/micro $(BASE)
+
 .PHONY: format
 format: ## Format the Go code
 	gofmt -w .

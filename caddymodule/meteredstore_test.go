@@ -19,13 +19,25 @@ func (s *fixedStore) Load(context.Context, tokens.Name) (tokens.Record, error) {
 }
 
 func TestMeasuringAStoreCostsNoAllocation(t *testing.T) {
-	store := &meteredStore{Store: &fixedStore{}}
+	store := newMeteredStore(&fixedStore{})
 	ctx := context.WithValue(t.Context(), struct{}{}, 1)
 	if got := testing.AllocsPerRun(1000, func() { _, _ = store.Load(ctx, tokens.Name{}) }); got != 0 {
 		t.Errorf("a load that nobody traces costs %v allocations", got)
 	}
 	if got := testing.AllocsPerRun(1000, func() { countRequest("required", "passed") }); got != 0 {
 		t.Errorf("counting a request costs %v allocations", got)
+	}
+}
+
+// knowing is a store that knows everything without asking.
+type knowing struct{ fixedStore }
+
+func (*knowing) Recall(tokens.Name) (tokens.Record, bool) { return tokens.Record{Generation: 7}, true }
+
+func TestWhatIsKnownWithoutAskingIsNoCallOfTheStore(t *testing.T) {
+	store := newMeteredStore(&knowing{fixedStore{err: errors.New("it was asked")}})
+	if record, err := store.Load(t.Context(), tokens.Name{}); err != nil || record.Generation != 7 {
+		t.Errorf("generation %d, %v", record.Generation, err)
 	}
 }
 
@@ -40,7 +52,7 @@ func TestWhatAStoreIsCertainOfIsNoError(t *testing.T) {
 }
 
 func BenchmarkMeteredLoad(b *testing.B) {
-	store := &meteredStore{Store: &fixedStore{}}
+	store := newMeteredStore(&fixedStore{})
 	ctx := b.Context()
 	for b.Loop() {
 		_, _ = store.Load(ctx, tokens.Name{})

@@ -37,7 +37,7 @@ var collectors = struct {
 	providerCalls: prometheus.NewHistogramVec(histogram("provider_request_duration_seconds",
 		"Calls to the provider, by endpoint and status code; 0 is no answer.", prometheus.DefBuckets), []string{"endpoint", "code"}),
 	storeCalls: prometheus.NewHistogramVec(histogram("store_request_duration_seconds",
-		"Calls to the store, by operation, those answered from memory included.",
+		"Calls to the store, by operation; what is known without asking it is none.",
 		[]float64{.00001, .0001, .0005, .001, .005, .01, .05, .1, .5, 1, 2.5}), []string{"op"}),
 	storeErrors: counter("store_errors_total", "Store calls that were not answered, by operation.", "op"),
 }

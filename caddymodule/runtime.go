@@ -138,7 +138,7 @@ func (rt *runtime) open(keys *tokens.KeyRing) (*tokens.Vault, error) {
 	}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.store = &meteredStore{Store: store}
+	rt.store = newMeteredStore(store)
 	rt.vault = tokens.NewVault(tokens.VaultConfig{Store: rt.store, Ring: keys, Log: rt.log})
 	rt.vault.Adopt(rt.current.policy(rt.clients))
 	rt.vault.KeepAlive()

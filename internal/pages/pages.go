@@ -125,7 +125,7 @@ func (p *Pages) SignedOut(w http.ResponseWriter, signInURL string) {
 	send(w, http.StatusOK, contentTypeHTML, p.signedOut.render(parts{
 		Notes: []string{
 			"An access token this site was given before can stay valid for up to an hour.",
-			"You are still signed in to Open Source Cloud itself in this browser. On a shared computer, sign out there too.",
+			"This browser may still be signed in to Open Source Cloud itself. On a shared computer, sign out there too.",
 		},
 		Link:  local(signInURL),
 		Label: "Sign in again",

@@ -198,7 +198,7 @@ func TestNothingGivenCanBreakOut(t *testing.T) {
 func TestSigningOutIsHonest(t *testing.T) {
 	w := httptest.NewRecorder()
 	New("Intercom").SignedOut(w, "/auth/signin")
-	for _, want := range []string{"You are signed out", "up to an hour", "still signed in to Open Source Cloud", `href="/auth/signin"`} {
+	for _, want := range []string{"You are signed out", "up to an hour", "still be signed in to Open Source Cloud", `href="/auth/signin"`} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%q is missing", want)
 		}

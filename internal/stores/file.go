@@ -139,6 +139,12 @@ func (f *File) Create(ctx context.Context, name tokens.Name, record tokens.Recor
 	})
 }
 
+// Recall is Load of what is known without reading the file.
+func (f *File) Recall(name tokens.Name) (tokens.Record, bool) {
+	record, _, there := f.cache.get(name, f.now())
+	return record, there && !f.over.Load()
+}
+
 // Load returns a record.
 func (f *File) Load(ctx context.Context, name tokens.Name) (record tokens.Record, err error) {
 	if err := ctx.Err(); err != nil {

@@ -168,6 +168,17 @@ func (r *Redis) Release(ctx context.Context, name tokens.Name, holder string) er
 	return err
 }
 
+// Recall is Load of what is known without asking the server: a copy that may be
+// believed.
+func (r *Redis) Recall(name tokens.Name) (tokens.Record, bool) {
+	tracked := r.routes.Load().toRecord(name)
+	if tracked == nil {
+		return tokens.Record{}, false
+	}
+	record, _, hit := tracked.copyOf(name, r.now())
+	return record, hit
+}
+
 // Load returns a record: a copy where there is one that may be believed, else
 // the server's.
 func (r *Redis) Load(ctx context.Context, name tokens.Name) (tokens.Record, error) {

@@ -67,6 +67,7 @@ func (b Bench) create(t *testing.T, n int, sealed string) {
 
 func (b Bench) wantLoad(t *testing.T, n int, generation uint64, sealed string) {
 	t.Helper()
+	b.wantRecalled(t, n, generation, sealed)
 	got, err := b.Store.Load(t.Context(), name(n))
 	if err != nil {
 		t.Fatalf("Load: %v", err)
@@ -74,10 +75,32 @@ func (b Bench) wantLoad(t *testing.T, n int, generation uint64, sealed string) {
 	if got.Generation != generation || string(got.Sealed) != sealed {
 		t.Fatalf("Load = generation %d %q, want %d %q", got.Generation, got.Sealed, generation, sealed)
 	}
+	b.wantRecalled(t, n, generation, sealed)
+}
+
+// wantRecalled is for stores that know some records without asking: what they
+// know is what is there.
+func (b Bench) wantRecalled(t *testing.T, n int, generation uint64, sealed string) {
+	t.Helper()
+	if known, there := b.recall(n); there && (known.Generation != generation || string(known.Sealed) != sealed) {
+		t.Fatalf("Recall = generation %d %q, want %d %q", known.Generation, known.Sealed, generation, sealed)
+	}
+}
+
+func (b Bench) recall(n int) (tokens.Record, bool) {
+	if near, ok := b.Store.(interface {
+		Recall(name tokens.Name) (tokens.Record, bool)
+	}); ok {
+		return near.Recall(name(n))
+	}
+	return tokens.Record{}, false
 }
 
 func (b Bench) wantAbsent(t *testing.T, n int) {
 	t.Helper()
+	if known, there := b.recall(n); there {
+		t.Fatalf("Recall = generation %d %q, want nothing", known.Generation, known.Sealed)
+	}
 	if _, err := b.Store.Load(t.Context(), name(n)); !errors.Is(err, tokens.ErrAbsent) {
 		t.Fatalf("Load error = %v, want ErrAbsent", err)
 	}

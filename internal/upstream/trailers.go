@@ -45,7 +45,11 @@ func (h *Hygiene) refusesTrailer(name string) bool {
 // the map of in has its values; in itself is left alone, as http.RoundTripper
 // demands.
 func (h *Hygiene) copyTrailers(out, in *http.Request) {
-	if in.Trailer == nil {
+	hasBody := in.Body != nil && in.Body != http.NoBody
+	if len(in.Trailer) == 0 && !hasBody { // none are there, and none will be
+		out.Trailer = nil
+	}
+	if out.Trailer == nil {
 		return
 	}
 	own := make(http.Header, len(in.Trailer))
@@ -61,7 +65,7 @@ func (h *Hygiene) copyTrailers(out, in *http.Request) {
 	out.Trailer = own
 	// A known length leaves no room for trailers that nobody declared. Zero is
 	// "unknown" to http.Transport when there is a body.
-	if in.Body == nil || in.Body == http.NoBody || len(in.Trailer) == 0 && in.ContentLength > 0 {
+	if !hasBody || len(in.Trailer) == 0 && in.ContentLength > 0 {
 		return
 	}
 	out.Body = &trailedBody{ReadCloser: in.Body, arrived: fill}

@@ -10,12 +10,15 @@ import (
 )
 
 // A gateway's heap is small and most of what it makes is garbage when the
-// request is answered, so collecting less often costs some megabytes and saves
-// a sixth of its processor time. A large heap, of many sessions in memory, has
-// nothing to gain by that and much to lose: what may lie around is bounded.
+// request is answered, so collecting less often costs memory and saves a tenth
+// of its processor time. A large heap, of many sessions in memory, has nothing to
+// gain by that and much to lose: what may lie around is bounded, by what there is
+// as well.
 const (
 	mostGarbage   = 128 << 20 // bytes
-	laziest, norm = 400, 100  // GOGC
+	garbageShare  = 32        // of the memory there is, one part of so many
+	laziest, norm = 800, 100  // GOGC
+	smallest      = 4 << 20   // bytes: what lives in no less is collected as if it did
 )
 
 // tuneCollector sets how often garbage is collected, and bounds memory by what
@@ -26,18 +29,20 @@ func tuneCollector() {
 		_, _ = memlimit.Set(memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)))
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(laziest)
-		afterEachCollection(func() { debug.SetGCPercent(percentFor(liveHeap())) })
+		garbage := garbageOf(debug.SetMemoryLimit(-1)) // which asks
+		tune := func() { debug.SetGCPercent(percentFor(liveHeap(), garbage)) }
+		tune()
+		afterEachCollection(tune)
 	}
 }
 
+// garbageOf is how much may lie around where so much memory may be used.
+func garbageOf(limit int64) uint64 { return min(mostGarbage, uint64(limit)/garbageShare) }
+
 // percentFor is how much the heap may grow by until it is collected, in percent
-// of what lives in it.
-func percentFor(live uint64) int {
-	if live == 0 {
-		return laziest
-	}
-	return max(norm, min(laziest, int(mostGarbage*100/live)))
+// of what lives in it, where so much garbage may lie around.
+func percentFor(live, garbage uint64) int {
+	return max(norm, min(laziest, int(garbage*100/max(live, smallest))))
 }
 
 // liveHeap is how many bytes outlived the last collection.

@@ -212,10 +212,19 @@ func TestParityOfWhatIsSaid(t *testing.T) {
 			if plain.got.Len() > 0 || guarded.got.Len() > 0 {
 				atPlain, atGuarded := plain.answered(t), guarded.answered(t)
 				p.unshared(t, &atPlain, &atGuarded)
+				atPlain.continueOnce()
+				atGuarded.continueOnce()
 				p.same(t, "the client", atPlain, atGuarded)
 			}
 		})
 	}
+}
+
+// continueOnce makes one of two 100s. Go's transport begins to send the body
+// before it tells of the app's 100, and whoever reads the body of a request first
+// says 100 as well: which of the two comes first is chance, with reverse_proxy too.
+func (m *message) continueOnce() {
+	m.head = slices.CompactFunc(m.head, func(a, b string) bool { return a == b && a == "HTTP/1.1 100 Continue" })
 }
 
 func (p *parity) same(t *testing.T, who string, plain, guarded message) {

@@ -18,7 +18,7 @@ const (
 	mostGarbage   = 128 << 20 // bytes
 	garbageShare  = 32        // of the memory there is, one part of so many
 	laziest, norm = 800, 100  // GOGC
-	smallest      = 4 << 20   // bytes: what lives in no less is collected as if it did
+	smallest      = 4 << 20   // bytes: less than that counts as so much
 )
 
 // tuneCollector sets how often garbage is collected, and bounds memory by what

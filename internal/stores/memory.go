@@ -75,7 +75,7 @@ func (m *Memory) Create(ctx context.Context, name tokens.Name, record tokens.Rec
 	}
 	m.writes.Lock()
 	defer m.writes.Unlock()
-	if _, there := m.get(name); there {
+	if _, there := m.Recall(name); there {
 		return tokens.ErrExists
 	}
 	if m.cache.ItemCount() >= m.max {
@@ -93,15 +93,12 @@ func (m *Memory) Load(ctx context.Context, name tokens.Name) (tokens.Record, err
 	if err := ctx.Err(); err != nil {
 		return tokens.Record{}, err
 	}
-	record, there := m.get(name)
+	record, there := m.Recall(name)
 	if !there {
 		return tokens.Record{}, tokens.ErrAbsent
 	}
 	return record, nil
 }
-
-// Recall is Load of what is known without asking anybody: everything.
-func (m *Memory) Recall(name tokens.Name) (tokens.Record, bool) { return m.get(name) }
 
 // Replace stores the next generation of a record.
 func (m *Memory) Replace(ctx context.Context, name tokens.Name, record tokens.Record) error {
@@ -110,7 +107,7 @@ func (m *Memory) Replace(ctx context.Context, name tokens.Name, record tokens.Re
 	}
 	m.writes.Lock()
 	defer m.writes.Unlock()
-	current, there := m.get(name)
+	current, there := m.Recall(name)
 	switch {
 	case !there:
 		return tokens.ErrAbsent
@@ -153,7 +150,8 @@ func (m *Memory) Each(ctx context.Context, visit func(tokens.Name, tokens.Record
 // Len is how many records there are, expired ones not yet swept among them.
 func (m *Memory) Len() int { return m.cache.ItemCount() }
 
-func (m *Memory) get(name tokens.Name) (tokens.Record, bool) {
+// Recall is Load of what is known without asking anybody: everything.
+func (m *Memory) Recall(name tokens.Name) (tokens.Record, bool) {
 	value, there := m.cache.Get(key(name))
 	if !there {
 		return tokens.Record{}, false

@@ -46,10 +46,8 @@ func (h *Hygiene) refusesTrailer(name string) bool {
 // demands.
 func (h *Hygiene) copyTrailers(out, in *http.Request) {
 	hasBody := in.Body != nil && in.Body != http.NoBody
-	if len(in.Trailer) == 0 && !hasBody { // none are there, and none will be
+	if in.Trailer == nil || len(in.Trailer) == 0 && !hasBody { // none are there, and none will be
 		out.Trailer = nil
-	}
-	if out.Trailer == nil {
 		return
 	}
 	own := make(http.Header, len(in.Trailer))

@@ -72,7 +72,10 @@ func (b *browser) request(method, address string, fields ...string) *http.Reques
 	}
 	r.Header = b.header.Clone()
 	for _, field := range fields {
-		name, value, _ := strings.Cut(field, ":")
+		name, value, found := strings.Cut(field, ":")
+		if !found {
+			b.Fatalf("%q is no field", field)
+		}
 		if value = strings.TrimSpace(value); value == "" {
 			r.Header.Del(name)
 			continue

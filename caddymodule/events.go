@@ -53,13 +53,9 @@ func (o *observer) Entered(r *http.Request, session *tokens.Session) {
 	if !ok {
 		return
 	}
-	// What another authentication has set comes first, and must not pass for ours.
-	if user, _ := replacer.GetString(placeholderUser); user != session.User {
-		replacer.Set(placeholderUser, session.User)
-	}
-	if tenant, _ := replacer.GetString(placeholderTenant); tenant != session.Tenant {
-		replacer.Set(placeholderTenant, session.Tenant)
-	}
+	// What another authentication has set would come first, and must not pass for ours.
+	replacer.Delete(placeholderUser)
+	replacer.Delete(placeholderTenant)
 }
 
 const (

@@ -49,6 +49,32 @@ http://localhost {
 	}
 }
 
+// Another authentication of the site may have named somebody before.
+func TestPlaceholdersAreOfTheSessionWhoeverElseIsNamed(t *testing.T) {
+	w := newWorld(t)
+	g := w.serve(`{
+	osc_auth {
+		issuer {$OSC}
+	}
+}
+
+http://localhost {
+	@ops header Authorization *
+	route {
+		basic_auth @ops {
+			bob $2a$04$XM/tZtcEIpQM/uYOQjNfke4l9oHyIYm.nbnCTt.im/3BR8K4b0Koi
+		}
+		osc_auth
+		respond "{http.auth.user.id}|{http.auth.user.tenant}"
+	}
+}`)
+	b := g.browser()
+	b.signsIn(g.local() + "/")
+	if got := b.asks("GET", g.local()+"/", "Authorization: Basic Ym9iOmhp"); got.body != "alice|acme" { // bob:hi
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 // debugLog is a Caddyfile that logs everything it can, with credentials.
 const debugLog = `{
 	debug

@@ -175,7 +175,7 @@ func TestEventsTellOfSessions(t *testing.T) {
 	b := l.browser()
 	b.signsIn(l.local() + "/")
 	want(eventSignedIn, map[string]string{"user": "alice", "tenant": "acme"})
-	b.asks("POST", l.local()+"/auth/signout", "Origin", l.local())
+	b.asks("POST", l.local()+"/auth/signout", "Origin: "+l.local())
 	want(eventSignedOut, nil)
 	b.signsIn(l.local() + "/")
 	want(eventSignedIn, nil)

@@ -38,7 +38,7 @@ func TestARouteOfAServiceGetsItsTokenAndNeverTheUsersOwn(t *testing.T) {
 	own := lastHeader(w.app).Get("X-Pat-Jwt")
 
 	for range 3 {
-		wantStatus(t, b.asks(http.MethodGet, g.local()+"/manager/x", "Authorization", "Bearer mine"), http.StatusOK)
+		wantStatus(t, b.asks(http.MethodGet, g.local()+"/manager/x", "Authorization: Bearer mine"), http.StatusOK)
 		got := lastHeader(w.app)
 		sat, found := strings.CutPrefix(got.Get("Authorization"), "Bearer ")
 		if !found || len(got.Values("Authorization")) != 1 || strings.Contains(own, sat) || got.Get("X-Pat-Jwt") != "" {

@@ -82,7 +82,7 @@ func (g *Gate) injection(route *Route, p *passenger) *upstream.Injection {
 	fields := p.fields[:0]
 	if route.Token.Name != "" {
 		p.token = p.value()
-		fields = append(fields, upstream.NewField(route.Token.Name, &p.token))
+		fields = append(fields, upstream.NewField(route.Token.Name, &p.token, len(p.token)-len(p.credential.Reveal())))
 	}
 	if route.Identity && p.User != "" {
 		fields = append(fields, upstream.NewIdentity("X-Osc-User", &p.User))

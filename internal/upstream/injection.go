@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 )
 
 // redacted is what a Field shows of itself.
@@ -26,23 +25,12 @@ type Field struct {
 	token  bool
 }
 
-// NewField returns a field whose value is a credential: the whole field value,
-// scheme included. It is kept out of the upstream's answers. The value is not
-// copied here, nor by the functions below, and must not change.
-func NewField(name string, value *string) Field {
-	return Field{http.CanonicalHeaderKey(name), value, 1 + afterScheme(*value), true}
-}
-
-// afterScheme is where the credential begins in a field's value. Package strings
-// looks for a last byte one by one, and tokens are long.
-func afterScheme(value string) (begin int) {
-	for {
-		space := strings.IndexByte(value[begin:], ' ')
-		if space < 0 {
-			return begin
-		}
-		begin += space + 1
-	}
+// NewField returns a field whose value ends in a credential; before it stand so
+// many bytes of a scheme, such as the seven of "Bearer ". The credential is kept
+// out of the upstream's answers. The value is not copied here, nor by the
+// functions below, and must not change.
+func NewField(name string, value *string, scheme int) Field {
+	return Field{http.CanonicalHeaderKey(name), value, 1 + scheme, true}
 }
 
 // NewHandle returns a field whose value is kept out of the upstream's answers

@@ -66,8 +66,8 @@ func TestATokenThatIsRequired(t *testing.T) {
 		{"a token is there", withToken("x-pat-jwt"), true},
 		{"no field at all", &Injection{Required: true}, false},
 		{"identity is no token", &Injection{Required: true, Fields: []Field{NewIdentity("x-osc-user", new("a"))}}, false},
-		{"an empty token is none", &Injection{Required: true, Fields: []Field{NewField("x-pat-jwt", new(""))}}, false},
-		{"nor is a scheme alone", &Injection{Required: true, Fields: []Field{NewField("x-pat-jwt", new("Bearer "))}}, false},
+		{"an empty token is none", &Injection{Required: true, Fields: []Field{NewField("x-pat-jwt", new(""), 0)}}, false},
+		{"nor is a scheme alone", &Injection{Required: true, Fields: []Field{NewField("x-pat-jwt", new("Bearer "), scheme)}}, false},
 		{"nor the zero field", &Injection{Required: true, Fields: []Field{{}}}, false},
 	}
 	for _, tt := range tests {

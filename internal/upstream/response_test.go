@@ -71,7 +71,7 @@ func TestFilterResponse(t *testing.T) {
 
 func TestShortTokensMatchWholeValuesOnly(t *testing.T) {
 	header := http.Header{"A": {"text"}, "B": {"te"}}
-	filterHeader(header, &Injection{Fields: []Field{NewField("x-pat-jwt", new("Bearer te"))}})
+	filterHeader(header, &Injection{Fields: []Field{NewField("x-pat-jwt", new("Bearer te"), scheme)}})
 	if want := (http.Header{"A": {"text"}}); !reflect.DeepEqual(header, want) {
 		t.Error(header)
 	}

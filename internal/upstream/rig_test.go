@@ -18,6 +18,7 @@ import (
 const (
 	token   = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0LXBhdA.c2lnbmF0dXJl"
 	bearer  = "Bearer " + token
+	scheme  = len("Bearer ")
 	session = "__Host-osc_session"
 )
 

@@ -72,7 +72,7 @@ func (s *fakeSession) end(n int) {
 
 // ofSession is an injection with a token of a session that can be renewed.
 func ofSession() (*Injection, *fakeSession) {
-	s := &fakeSession{over: make(chan struct{}, 64), newer: &Injection{Fields: []Field{NewField("x-pat-jwt", new(newerBearer))}, Required: true, Private: true}}
+	s := &fakeSession{over: make(chan struct{}, 64), newer: &Injection{Fields: []Field{NewField("x-pat-jwt", new(newerBearer), scheme)}, Required: true, Private: true}}
 	inj := withToken("x-pat-jwt")
 	inj.Session, s.newer.Session = s, s
 	return inj, s
@@ -214,7 +214,7 @@ func TestARequestIsSentNoMoreThanTwice(t *testing.T) {
 
 func TestWithoutAnotherTokenTheRefusalStands(t *testing.T) {
 	for name, newer := range map[string]*Injection{
-		"none": nil, "an empty one": {Required: true, Fields: []Field{NewField("x-pat-jwt", new("Bearer "))}}, "no field": {Required: true},
+		"none": nil, "an empty one": {Required: true, Fields: []Field{NewField("x-pat-jwt", new("Bearer "), scheme)}}, "no field": {Required: true},
 	} {
 		inj, session := ofSession()
 		session.newer = newer
@@ -324,7 +324,7 @@ func TestAHandleIsNoTokenAndIsKeptOutOfAnswers(t *testing.T) {
 	if err := inj.Check(); !errors.Is(err, ErrNoToken) {
 		t.Errorf("a handle stands in for the token: %v", err)
 	}
-	inj.Fields = append(inj.Fields, NewField("x-pat-jwt", new(bearer)))
+	inj.Fields = append(inj.Fields, NewField("x-pat-jwt", new(bearer), scheme))
 	if err := inj.Check(); err != nil {
 		t.Error(err)
 	}

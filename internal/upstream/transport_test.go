@@ -181,7 +181,7 @@ func TestErrorsOfTheBaseAreReturnedAsTheyAre(t *testing.T) {
 }
 
 func TestABadTokenIsNotInTheError(t *testing.T) {
-	inj := &Injection{Fields: []Field{NewField("x-pat-jwt", new("Bearer SECRET\n"))}}
+	inj := &Injection{Fields: []Field{NewField("x-pat-jwt", new("Bearer SECRET\n"), scheme)}}
 	_, err := (&Transport{Base: &http.Transport{}}).RoundTrip(requestWith(t, inj, nil))
 	if err == nil || strings.Contains(err.Error(), "SECRET") {
 		t.Error(err)

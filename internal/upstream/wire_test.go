@@ -11,7 +11,7 @@ import (
 // withToken is the injection of a signed-in request.
 func withToken(name string) *Injection {
 	return &Injection{
-		Fields:   []Field{NewField(name, new(bearer)), NewIdentity("x-osc-user", new("alice"))},
+		Fields:   []Field{NewField(name, new(bearer), scheme), NewIdentity("x-osc-user", new("alice"))},
 		Required: true,
 		Private:  true,
 	}

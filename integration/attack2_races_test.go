@@ -168,7 +168,7 @@ func storeTakesNothing(t *testing.T) {
 	stop := holds.stop(g.user, committed)
 	record := redis.added(t, func() { g.mustSignIn(t) })
 	c.lifetime(time.Hour)
-	session, before := g.session(), redis.bytes(t, "HGET", record, "v")
+	session, before := g.session(), redis.bytes(t, "LINDEX", record, "0")
 	<-stop.reached
 	redis.must("+OK", "CONFIG", "SET", "maxmemory", "1")
 	close(stop.leave)
@@ -181,7 +181,7 @@ func storeTakesNothing(t *testing.T) {
 			}
 		}
 	}
-	if now := redis.bytes(t, "HGET", record, "v"); now != before {
+	if now := redis.bytes(t, "LINDEX", record, "0"); now != before {
 		t.Error("the store took it all the same: nothing was tried")
 	}
 	redis.must("+OK", "CONFIG", "SET", "maxmemory", "0")
@@ -192,7 +192,7 @@ func storeTakesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return redis.bytes(t, "HGET", record, "v") != before
+		return redis.bytes(t, "LINDEX", record, "0") != before
 	})
 	c.kill(0) // what is in memory only is lost
 	c.gateways[0].start()

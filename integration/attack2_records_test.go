@@ -19,7 +19,8 @@ func TestAttack2StoredRecords(t *testing.T) {
 	alice, bob := s.record(t, "alice"), s.record(t, "bob")
 	put := func(r attack2Record, value string) {
 		t.Helper()
-		s.redis.bytes(t, "HSET", r.key, "v", value)
+		s.redis.bytes(t, "DEL", r.key)
+		s.redis.bytes(t, "RPUSH", r.key, value)
 	}
 	gone := func(t *testing.T, what, value string) {
 		t.Helper()
@@ -66,21 +67,21 @@ func TestAttack2StoredRecords(t *testing.T) {
 			gone(t, "the version", alice.value[:attack2Head]+"\xff"+alice.value[attack2Head+1:])
 		},
 		"ST-005 garbage behind it": func(t *testing.T) { gone(t, "garbage", alice.value+strings.Repeat("x", 1000)) },
-		"ST-006 a list": func(t *testing.T) {
+		"ST-006 a set": func(t *testing.T) {
 			s.redis.bytes(t, "DEL", alice.key)
-			s.redis.bytes(t, "RPUSH", alice.key, alice.value)
-			s.becomes(t, "a list", s.with(t, alice), http.StatusUnauthorized, http.StatusServiceUnavailable)
+			s.redis.bytes(t, "SADD", alice.key, alice.value)
+			s.becomes(t, "a set", s.with(t, alice), http.StatusUnauthorized, http.StatusServiceUnavailable)
 			s.redis.bytes(t, "DEL", alice.key)
 		},
-		"ST-006 another hash": func(t *testing.T) {
+		"ST-006 a hash": func(t *testing.T) {
 			s.redis.bytes(t, "DEL", alice.key)
 			s.redis.bytes(t, "HSET", alice.key, "w", alice.value)
-			s.becomes(t, "another hash", s.with(t, alice), http.StatusUnauthorized, http.StatusServiceUnavailable)
+			s.becomes(t, "a hash", s.with(t, alice), http.StatusUnauthorized, http.StatusServiceUnavailable)
 			s.redis.bytes(t, "DEL", alice.key)
 		},
 		"ST-008 a dump": func(t *testing.T) {
 			for _, key := range s.redis.records(t) {
-				dump := key + s.redis.bytes(t, "HGET", key, "v")
+				dump := key + s.redis.bytes(t, "LINDEX", key, "0")
 				s.canaries.absent(t, "the store", []byte(dump))
 				for _, clear := range []string{"alice", "bob", "acme", s.held(alice.visitor)} {
 					if strings.Contains(dump, clear) {
@@ -110,7 +111,7 @@ func attack2StoredLives(t *testing.T) {
 			if r.user == "bob" {
 				later := []byte(r.value)
 				bigendian.BigEndian.PutUint64(later[8:], uint64(time.Now().Add(time.Hour).UnixMilli()))
-				s.redis.bytes(t, "HSET", r.key, "v", string(later))
+				s.redis.bytes(t, "LSET", r.key, "0", string(later))
 			}
 			got := s.until(t, s.with(t, r), &attack2Grant{name: "api/rooms"}, http.StatusUnauthorized)
 			// Only the sealed end is left of the one that was kept by force.
@@ -131,13 +132,13 @@ func attack2StoredPast(t *testing.T) {
 	for i, name := range []string{"ST-019 a snapshot", "ST-024 an older record while a refresh runs"} {
 		r := s.record(t, []string{"alice", "bob"}[i])
 		rows[name] = func(t *testing.T) {
-			eventually(t, "a refresh was stored", func() bool { return s.redis.bytes(t, "HGET", r.key, "v") != r.value })
+			eventually(t, "a refresh was stored", func() bool { return s.redis.bytes(t, "LINDEX", r.key, "0") != r.value })
 			if i == 1 {
 				s.osc.SetKnobs(func(k *simulator.Knobs) {
 					k.Faults = []simulator.Fault{{Kind: simulator.FaultDelay, Scope: simulator.ScopeRefresh, DelayMS: 200}}
 				})
 			}
-			s.redis.bytes(t, "HSET", r.key, "v", r.value)
+			s.redis.bytes(t, "LSET", r.key, "0", r.value)
 			v := s.with(t, r)
 			got := s.until(t, v, &attack2Grant{name: "api/rooms"}, http.StatusUnauthorized, http.StatusServiceUnavailable)
 			if why := readProblem(t, got).Reason; why != "refresh_rejected" {

@@ -108,7 +108,7 @@ func (s *redisServer) bytes(t testing.TB, words ...string) string {
 // look the same from outside.
 func (s *redisServer) records(t testing.TB) []string {
 	t.Helper()
-	all, err := s.ask("KEYS", "osc-gw:r:*")
+	all, err := s.ask("KEYS", "osc-gw:s:*")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func (s attack2Stored) record(t testing.TB, user string) attack2Record {
 	t.Helper()
 	r := attack2Record{visitor: s.browser(t), user: user}
 	r.key = s.redis.added(t, func() { s.as(user, func() { r.signIn("/") }) })
-	r.value = s.redis.bytes(t, "HGET", r.key, "v")
+	r.value = s.redis.bytes(t, "LINDEX", r.key, "0")
 	return r
 }
 

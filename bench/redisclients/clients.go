@@ -27,7 +27,7 @@ var subjects = []func(address string) (subject, error){
 func goRedis(name string, workers int, address string) (subject, error) {
 	c := goredis.NewClient(&goredis.Options{Addr: address, PoolSize: workers, DisableIdentity: true, ContextTimeoutEnabled: true})
 	return subject{name, workers, func(ctx context.Context) (int, error) {
-		value, err := c.HGet(ctx, hash, field).Bytes()
+		value, err := c.LIndex(ctx, list, 0).Bytes()
 		return len(value), err
 	}, func() { _ = c.Close() }}, nil
 }
@@ -39,7 +39,7 @@ func goRedisPipelined(name string, workers int, address string) (subject, error)
 		return subject{}, err
 	}
 	return subject{name, workers, func(ctx context.Context) (int, error) {
-		value, err := pipelined.HGet(ctx, hash, field).Bytes()
+		value, err := pipelined.LIndex(ctx, list, 0).Bytes()
 		return len(value), err
 	}, func() { _ = c.Close() }}, nil
 }
@@ -49,7 +49,7 @@ func goRedisCached(name string, workers int, address string) (subject, error) {
 		Addr: address, Protocol: 3, DisableIdentity: true, ClientSideCacheConfig: &goredis.ClientSideCacheConfig{},
 	})
 	return subject{name, workers, func(ctx context.Context) (int, error) {
-		value, err := c.HGet(ctx, hash, field).Bytes()
+		value, err := c.LIndex(ctx, list, 0).Bytes()
 		return len(value), err
 	}, func() { _ = c.Close() }}, nil
 }
@@ -62,7 +62,7 @@ func rueidisMiss(name string, workers int, always bool, address string) (subject
 		return subject{}, err
 	}
 	return subject{name, workers, func(ctx context.Context) (int, error) {
-		value, err := c.Do(ctx, c.B().Hget().Key(hash).Field(field).Build()).AsBytes()
+		value, err := c.Do(ctx, c.B().Lindex().Key(list).Index(0).Build()).AsBytes()
 		return len(value), err
 	}, c.Close}, nil
 }
@@ -73,7 +73,7 @@ func rueidisCached(name string, workers int, address string) (subject, error) {
 		return subject{}, err
 	}
 	return subject{name, workers, func(ctx context.Context) (int, error) {
-		value, err := c.DoCache(ctx, c.B().Hget().Key(hash).Field(field).Cache(), time.Minute).AsBytes()
+		value, err := c.DoCache(ctx, c.B().Lindex().Key(list).Index(0).Cache(), time.Minute).AsBytes()
 		return len(value), err
 	}, c.Close}, nil
 }

@@ -1,6 +1,6 @@
 // Command redisclients measures the two maintained Redis clients the gateway
-// could use, doing what its Redis store does most: reading one field of a hash
-// that holds 1.1 KB. It is a module of its own, so that the gateway depends on
+// could use, doing what its Redis store does most: reading a list's one value of
+// 1.1 KB. It is a module of its own, so that the gateway depends on
 // the winner alone. What was seen is in README.md.
 //
 //	go run . -server $(command -v redis-server)
@@ -22,12 +22,11 @@ import (
 )
 
 const (
-	hash   = "osc-gw:r:measured"
-	field  = "v"
+	list   = "osc-gw:s:measured"
 	length = 1100
 )
 
-// A reader reads the hash's field once and says how long it was.
+// A reader reads the list's value once and says how long it was.
 type reader func(context.Context) (int, error)
 
 // A subject is a client in one configuration.
@@ -82,8 +81,8 @@ func start(program string) (address string, stop func(), err error) {
 			continue
 		}
 		defer conn.Close()
-		_, err = fmt.Fprintf(conn, "*4\r\n$4\r\nHSET\r\n$%d\r\n%s\r\n$1\r\n%s\r\n$%d\r\n%s\r\n",
-			len(hash), hash, field, length, strings.Repeat("x", length))
+		_, err = fmt.Fprintf(conn, "*3\r\n$5\r\nRPUSH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n",
+			len(list), list, length, strings.Repeat("x", length))
 		return address, stop, err
 	}
 	stop()

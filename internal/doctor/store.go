@@ -180,7 +180,7 @@ func redisFix(err error, at stores.RedisURL) string {
 	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "WRONGPASS"), strings.Contains(text, "AUTH"):
 		return "check user and password in the address (redis://user:password@host)"
 	case strings.Contains(text, "NOPERM"):
-		return "let that user run EVAL, HGET, DEL and SCAN on osc-gw:*"
+		return "let that user run EVAL, LINDEX, LSET, RPUSH, DEL and SCAN on osc-gw:*"
 	case strings.Contains(text, "not the master"):
 		return "name the master, or all hosts, in the address"
 	case strings.Contains(text, "OOM"):

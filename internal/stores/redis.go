@@ -221,19 +221,10 @@ type reading struct {
 	from   *redisClient
 }
 
-// readRecord reads a record; errNoValue if there is no such key. A hash without
-// our field is somebody else's, and no reason to sign anybody out.
+// readRecord reads a record; errNoValue if there is none. What somebody else has
+// put there is no reason to sign anybody out.
 func readRecord(ctx context.Context, c *redisClient, key string) (reading, error) {
 	packed, err := c.get(ctx, key)
-	if errors.Is(err, errNoValue) {
-		there, existsErr := c.exists(ctx, key)
-		if existsErr != nil || !there {
-			return reading{}, cmp.Or(existsErr, err)
-		}
-		if packed, err = c.get(ctx, key); errors.Is(err, errNoValue) { // not made in between
-			err = errForeignValue
-		}
-	}
 	if err != nil {
 		return reading{}, err
 	}

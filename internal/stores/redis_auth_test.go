@@ -55,7 +55,7 @@ func TestAPasswordOpensTheServerAndIsNeverShown(t *testing.T) {
 func TestAUserWhoMayDoOnlyWhatIsNeededIsEnough(t *testing.T) {
 	server := startRedis(t)
 	server.do("ACL", "SETUSER", "gateway", "on", ">secret", "~osc-gw:*", "resetchannels", "-@all",
-		"+eval", "+evalsha", "+hget", "+hset", "+pexpire", "+pttl", "+exists", "+del", "+scan", "+hello", "+ping", "+role", "+client|tracking", "+cluster|slots")
+		"+eval", "+evalsha", "+lindex", "+lset", "+rpush", "+pexpire", "+pttl", "+del", "+scan", "+hello", "+ping", "+role", "+client|tracking", "+cluster|slots")
 	b := openBench(t, "redis://gateway:secret@"+server.address, RedisConfig{})
 	b.awaitTracking(t, 1)
 	tokenstest.RunStoreTests(t, b.open(server))

@@ -51,7 +51,7 @@ func BenchmarkRedisLoad(b *testing.B) {
 func TestARecordTakesLittleMemory(t *testing.T) {
 	server := startRedis(t)
 	b := openBench(t, server.url(), RedisConfig{})
-	for sealed, most := range map[int]int{1000: 1400, 1060: 1650, 1100: 1650} {
+	for sealed, most := range map[int]int{990: 1300, 1060: 1600, 1100: 1600} {
 		server.do("FLUSHALL")
 		b.mustCreate(t, 1, string(bytes.Repeat([]byte{1}, sealed)))
 		used, err := strconv.Atoi(server.do("MEMORY", "USAGE", recordKey(redisName(1))))

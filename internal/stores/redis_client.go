@@ -19,7 +19,7 @@ import (
 // by side share packets, and a push is read when it arrives.
 
 var (
-	// errNoValue says that a hash has no such field, or that there is no hash.
+	// errNoValue says that there is no such key.
 	errNoValue    = errors.New("no value")
 	errNotMaster  = errors.New("the server is not the master (any more)")
 	errNoTracking = errors.New("the server does not support client tracking")
@@ -145,7 +145,7 @@ func changedNames(keys []rueidis.RedisMessage) []tokens.Name {
 func (c *redisClient) close() { c.client.Close() }
 
 func (c *redisClient) get(ctx context.Context, key string) ([]byte, error) {
-	value, err := c.client.Do(ctx, c.client.B().Hget().Key(key).Field(recordField).Build()).AsBytes()
+	value, err := c.client.Do(ctx, c.client.B().Lindex().Key(key).Index(0).Build()).AsBytes()
 	return value, redisError(err)
 }
 
@@ -158,7 +158,7 @@ type gotten struct {
 func (c *redisClient) getAll(ctx context.Context, keys []string) []gotten {
 	reads := make(rueidis.Commands, len(keys))
 	for i, key := range keys {
-		reads[i] = c.client.B().Hget().Key(key).Field(recordField).Build()
+		reads[i] = c.client.B().Lindex().Key(key).Index(0).Build()
 	}
 	answers := make([]gotten, len(keys))
 	for i, result := range c.client.DoMulti(ctx, reads...) {
@@ -166,11 +166,6 @@ func (c *redisClient) getAll(ctx context.Context, keys []string) []gotten {
 		answers[i] = gotten{value, redisError(err)}
 	}
 	return answers
-}
-
-func (c *redisClient) exists(ctx context.Context, key string) (bool, error) {
-	n, err := c.client.Do(ctx, c.client.B().Exists().Key(key).Build()).AsInt64()
-	return n > 0, redisError(err)
 }
 
 func (c *redisClient) del(ctx context.Context, key string) error {
@@ -186,7 +181,7 @@ func (c *redisClient) run(ctx context.Context, script, key string, args ...strin
 
 // scan gives a page of the records' keys on one server.
 func (c *redisClient) scan(ctx context.Context, cursor uint64) (keys []string, next uint64, err error) {
-	page, err := c.client.Do(ctx, c.client.B().Scan().Cursor(cursor).Match(recordPrefix+"*").Count(500).Type("hash").Build()).AsScanEntry()
+	page, err := c.client.Do(ctx, c.client.B().Scan().Cursor(cursor).Match(recordPrefix+"*").Count(500).Type("list").Build()).AsScanEntry()
 	return page.Elements, page.Cursor, redisError(err)
 }
 

@@ -98,7 +98,7 @@ func TestACopyIsServedWithoutAskingTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if stats := server.do("INFO", "commandstats"); strings.Contains(stats, "cmdstat_hget:calls=1") {
+	if stats := server.do("INFO", "commandstats"); strings.Contains(stats, "cmdstat_lindex:calls=1") {
 		t.Errorf("the server was asked: %s", stats)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
 
-// All keys are hashes of one field under one prefix. Tools that share the instance
-// take a bare string for something of theirs and leave hashes alone.
+// All keys are lists of one value under one prefix: tools that share the instance
+// take a bare string for something of theirs and leave lists alone, and a hash of
+// one long value takes more room.
 const (
-	recordPrefix = "osc-gw:r:"
+	recordPrefix = "osc-gw:s:"
 	leasePrefix  = "osc-gw:l:"
-	recordField  = "v"
 )
 
 func recordKey(name tokens.Name) string { return recordPrefix + name.String() }
@@ -42,8 +42,9 @@ const (
 // is there and has not expired, by the clock of the caller in ARGV[1], whatever
 // became of the key's own TTL. A key that holds something else is an error.
 const luaRecord = `
-local old = redis.call('HGET', KEYS[1], 'v')
-if not old and redis.call('EXISTS', KEYS[1]) == 1 or old and #old < 16 then
+local there = redis.call('LINDEX', KEYS[1], 0)
+local old = there
+if old and #old < 16 then
 	return redis.error_reply('FOREIGN the key holds something that is not a record')
 end
 if old then
@@ -52,9 +53,11 @@ if old then
 end
 `
 
-// luaStore is what they end with; ARGV[2] is the record, ARGV[3] its TTL.
+// luaStore is what they end with; ARGV[2] is the record, ARGV[3] its TTL. What
+// needs room comes first: a server that is full refuses nothing more of a script
+// that has written.
 const luaStore = `
-redis.call('HSET', KEYS[1], 'v', ARGV[2])
+if there then redis.call('LSET', KEYS[1], 0, ARGV[2]) else redis.call('RPUSH', KEYS[1], ARGV[2]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 `
@@ -70,17 +73,14 @@ if string.sub(old, 1, 8) ~= ARGV[4] then return 2 end` + luaStore
 	// A lease is timed by the server alone: the clocks of replicas differ. One
 	// that has lost its TTL belongs to nobody, or it would last for ever.
 	luaLease = `
-local holder = redis.call('HGET', KEYS[1], 'h')
-if not holder and redis.call('EXISTS', KEYS[1]) == 1 then
-	return redis.error_reply('FOREIGN the key holds something that is not a lease')
-end
+local holder = redis.call('LINDEX', KEYS[1], 0)
 if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end
-redis.call('HSET', KEYS[1], 'h', ARGV[1])
+if holder then redis.call('LSET', KEYS[1], 0, ARGV[1]) else redis.call('RPUSH', KEYS[1], ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 `
 	luaRelease = `
-if redis.call('HGET', KEYS[1], 'h') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('LINDEX', KEYS[1], 0) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 `
 )

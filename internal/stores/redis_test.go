@@ -53,7 +53,7 @@ func TestRedisWithoutClientTrackingKeepsTheContract(t *testing.T) {
 	}
 }
 
-func TestRedisHoldsNothingButHashesThatExpire(t *testing.T) {
+func TestRedisHoldsNothingButListsThatExpire(t *testing.T) {
 	server := startRedis(t)
 	b := openBench(t, server.url(), RedisConfig{})
 	b.mustCreate(t, 1, "one")
@@ -69,7 +69,7 @@ func TestRedisHoldsNothingButHashesThatExpire(t *testing.T) {
 	}
 	for _, key := range keys {
 		left, err := strconv.Atoi(server.do("PTTL", key))
-		if !strings.HasPrefix(key, "osc-gw:") || server.do("TYPE", key) != "hash" || err != nil || left <= 0 || left > 3_600_000 {
+		if !strings.HasPrefix(key, "osc-gw:") || server.do("TYPE", key) != "list" || err != nil || left <= 0 || left > 3_600_000 {
 			t.Errorf("%s is a %s that expires in %d ms", key, server.do("TYPE", key), left)
 		}
 	}
@@ -110,9 +110,9 @@ func TestForeignValuesAreUnknownAndHarmOnlyTheirName(t *testing.T) {
 	key := recordKey(redisName(1))
 	for name, plant := range map[string][]string{
 		"a string":               {"SET", key, "x"},
-		"a list":                 {"RPUSH", key, "x"},
-		"a hash of others":       {"HSET", key, "field", "x"},
-		"a record that is short": {"HSET", key, recordField, "short"},
+		"a hash":                 {"HSET", key, "field", "x"},
+		"a set":                  {"SADD", key, "x"},
+		"a record that is short": {"RPUSH", key, "short"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.do("FLUSHALL")

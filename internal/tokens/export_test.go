@@ -22,7 +22,7 @@ func OpenMeta(ring *KeyRing, sealed []byte, name Name) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openSealed(parts.key.meta, parts.meta, additional(parts.head, kindMeta, name))
+	return parts.open(parts.key.meta, parts.meta, kindMeta, name)
 }
 
 // KeptTicket is the sealed ticket in a record; nothing where there is none.

@@ -76,7 +76,7 @@ func (v *Vault) keepForJobs(h handle, r *record, now time.Time, life time.Durati
 	}
 	key := ring.newest()
 	seal := v.sealer()
-	sealed, err := seal.appendSealed(key.id[:], key.kept, h.ticket.Bytes(), keptData(h.name(), h.site), false)
+	sealed, err := seal.appendSealed(key.id[:], key.kept, h.ticket.Bytes(), keptData(h.name(), h.site))
 	if err != nil {
 		return false
 	}
@@ -98,7 +98,7 @@ func (v *Vault) sealHandle(h handle, service string, until time.Time) (secret.St
 	key := seal.ring.newest()
 	plain := binary.AppendVarint(h.ticket.Bytes(), until.UnixMilli())
 	plain = appendString(appendString(plain, h.site), service)
-	sealed, err := seal.appendSealed(key.id[:], key.job, plain, []byte(handleLabel), false)
+	sealed, err := seal.appendSealed(key.id[:], key.job, plain, []byte(handleLabel))
 	if err != nil {
 		return secret.String{}, err
 	}

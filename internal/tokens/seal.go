@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"crypto/cipher"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,11 +11,13 @@ import (
 
 // A sealed record is
 //
-//	version(1) key id(4) len(1) site · nonce(12) len(2) meta · nonce(12) tokens
+//	version(1) key id(4) len(1) site nonce(12) · len(2) meta · tokens
 //
-// with everything before the first nonce, the record's name and its kind
-// authenticated along with each part. The site stands in clear so that
-// operating can read meta without knowing which site a record is of.
+// with all that stands before meta's length, the record's name and its kind
+// authenticated along with each part. Each part has a key of its own, so that one
+// nonce does for both, and parts of two writes do not open together. The site
+// stands in clear so that operating can read meta without knowing which site a
+// record is of.
 const (
 	sealVersion = 1
 	nonceSize   = 12
@@ -38,16 +41,25 @@ type sealer struct {
 	random io.Reader
 }
 
-// header is the clear beginning of a sealed record.
-func header(key *Key, site string) ([]byte, error) {
+// header is the clear beginning of a sealed record, with a new nonce at its end.
+func (s *sealer) header(key *Key, site string) ([]byte, error) {
 	if len(site) > maxSite {
 		return nil, fmt.Errorf("site name of %d bytes is longer than %d", len(site), maxSite)
 	}
-	h := make([]byte, 0, 2+keyIDSize+len(site)+512)
+	h := make([]byte, 0, 2+keyIDSize+len(site)+nonceSize+512)
 	h = append(h, sealVersion)
 	h = append(h, key.id[:]...)
 	h = append(h, byte(len(site)))
-	return append(h, site...), nil
+	h = append(h, site...)
+	return s.appendNonce(h)
+}
+
+func (s *sealer) appendNonce(b []byte) ([]byte, error) {
+	var nonce [nonceSize]byte
+	if _, err := io.ReadFull(s.random, nonce[:]); err != nil {
+		return nil, fmt.Errorf("drawing a nonce: %w", err)
+	}
+	return append(b, nonce[:]...), nil
 }
 
 // additional is what both parts of a record are bound to.
@@ -62,66 +74,69 @@ func additional(header []byte, kind byte, name Name) []byte {
 // no ticket is needed and none of the body is written.
 func (s *sealer) seal(r *record, name Name, site string, ticket Ticket) ([]byte, error) {
 	key := s.ring.newest()
-	head, err := header(key, site)
+	head, err := s.header(key, site)
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.appendSealed(head, key.meta, encodeMeta(&r.meta), additional(head, kindMeta, name), true)
-	if err != nil || r.ended != "" {
-		return out, err
+	nonce := head[len(head)-nonceSize:]
+	plain := encodeMeta(&r.meta)
+	length := len(plain) + key.meta.Overhead()
+	if length > math.MaxUint16 {
+		return nil, fmt.Errorf("%d bytes are more than a record can say of its user", length)
+	}
+	out := binary.BigEndian.AppendUint16(head, uint16(length))
+	out = key.meta.Seal(out, nonce, plain, additional(head, kindMeta, name))
+	clear(plain)
+	if r.ended != "" {
+		return out, nil
 	}
 	aead, err := key.recordAEAD(ticket)
 	if err != nil {
 		return nil, err
 	}
-	return s.appendSealed(out, aead, encodeTokens(&r.tokens), additional(head, kindTokens, name), false)
+	plain = encodeTokens(&r.tokens)
+	defer clear(plain)
+	return aead.Seal(out, nonce, plain, additional(head, kindTokens, name)), nil
 }
 
-func (s *sealer) appendSealed(out []byte, aead cipher.AEAD, plain, data []byte, withLength bool) ([]byte, error) {
-	var nonce [nonceSize]byte
-	if _, err := io.ReadFull(s.random, nonce[:]); err != nil {
-		return nil, fmt.Errorf("drawing a nonce: %w", err)
+// appendSealed appends a nonce and what it sealed.
+func (s *sealer) appendSealed(out []byte, aead cipher.AEAD, plain, data []byte) ([]byte, error) {
+	out, err := s.appendNonce(out)
+	if err != nil {
+		return nil, err
 	}
-	out = append(out, nonce[:]...)
-	if withLength {
-		length := len(plain) + aead.Overhead()
-		if length > math.MaxUint16 {
-			return nil, fmt.Errorf("%d bytes are more than a record can say of its user", length)
-		}
-		out = append(out, byte(length>>8), byte(length))
-	}
-	out = aead.Seal(out, nonce[:], plain, data)
-	clear(plain)
-	return out, nil
+	defer clear(plain)
+	return aead.Seal(out, out[len(out)-nonceSize:], plain, data), nil
 }
 
 // sealedParts are the pieces of a sealed record, still closed.
 type sealedParts struct {
 	key          *Key
-	head         []byte
+	head         []byte // the nonce at its end
 	site         string
-	meta, tokens []byte // nonce and ciphertext
+	meta, tokens []byte
 }
 
 // split cuts a sealed record; errUnsealable where it is not one.
 func (s *sealer) split(sealed []byte) (sealedParts, error) {
-	const fixed = 2 + keyIDSize
-	if len(sealed) < fixed || sealed[0] != sealVersion {
+	const siteAt = 2 + keyIDSize
+	if len(sealed) < siteAt || sealed[0] != sealVersion {
 		return sealedParts{}, errUnsealable
 	}
-	end := fixed + int(sealed[fixed-1])
 	key := s.ring.find(sealed[1 : 1+keyIDSize])
-	if key == nil || len(sealed) < end+nonceSize+2 {
+	siteEnd := siteAt + int(sealed[siteAt-1])
+	end := siteEnd + nonceSize
+	if key == nil || len(sealed) < end+2 {
 		return sealedParts{}, errUnsealable
 	}
-	rest := sealed[end:]
-	metaLength := int(rest[nonceSize])<<8 | int(rest[nonceSize+1])
-	bodyAt := nonceSize + 2 + metaLength
-	if len(rest) < bodyAt {
+	rest := sealed[end+2:]
+	length := int(binary.BigEndian.Uint16(sealed[end:]))
+	if len(rest) < length {
 		return sealedParts{}, errUnsealable
 	}
-	meta := append(append([]byte(nil), rest[:nonceSize]...), rest[nonceSize+2:bodyAt]...)
-	return sealedParts{key: key, head: sealed[:end], site: string(sealed[fixed:end]), meta: meta, tokens: rest[bodyAt:]}, nil
+	return sealedParts{
+		key: key, head: sealed[:end:end], site: string(sealed[siteAt:siteEnd]), meta: rest[:length], tokens: rest[length:],
+	}, nil
 }
 
 // open opens a whole record for its ticket's holder.
@@ -141,7 +156,7 @@ func (s *sealer) open(sealed []byte, name Name, site string, ticket Ticket) (*re
 	if err != nil {
 		return nil, err
 	}
-	plain, err := openSealed(aead, parts.tokens, additional(parts.head, kindTokens, name))
+	plain, err := parts.open(aead, parts.tokens, kindTokens, name)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +169,7 @@ func (s *sealer) open(sealed []byte, name Name, site string, ticket Ticket) (*re
 
 // openMeta opens what operating may see.
 func (p *sealedParts) openMeta(name Name) (*record, error) {
-	plain, err := openSealed(p.key.meta, p.meta, additional(p.head, kindMeta, name))
+	plain, err := p.open(p.key.meta, p.meta, kindMeta, name)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +180,16 @@ func (p *sealedParts) openMeta(name Name) (*record, error) {
 	return &record{meta: m}, nil
 }
 
+// open opens one part.
+func (p *sealedParts) open(aead cipher.AEAD, part []byte, kind byte, name Name) ([]byte, error) {
+	plain, err := aead.Open(nil, p.head[len(p.head)-nonceSize:], part, additional(p.head, kind, name))
+	if err != nil {
+		return nil, errUnsealable
+	}
+	return plain, nil
+}
+
+// openSealed opens what appendSealed appended.
 func openSealed(aead cipher.AEAD, sealed, data []byte) ([]byte, error) {
 	if len(sealed) < nonceSize {
 		return nil, errUnsealable

@@ -170,10 +170,28 @@ func TestNoPartOpensAsAnotherKind(t *testing.T) {
 		"tokens": {body, parts.tokens, kindTokens},
 	} {
 		for kind := range 256 {
-			_, err := openSealed(test.aead, test.sealed, additional(parts.head, byte(kind), name))
+			_, err := parts.open(test.aead, test.sealed, byte(kind), name)
 			if (err == nil) != (byte(kind) == test.own) {
 				t.Errorf("%s as kind %d: error %v", what, kind, err)
 			}
+		}
+	}
+}
+
+func TestPartsOfTwoWritesDoNotOpenTogether(t *testing.T) {
+	s := aSealer(t, 1)
+	early, late := s.sealed(t, aRecord()), s.sealed(t, aRecord())
+	parts, err := s.split(early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokensAt := len(early) - len(parts.tokens)
+	for what, mixed := range map[string][]byte{
+		"new tokens": append(bytes.Clone(early[:tokensAt]), late[tokensAt:]...),
+		"old tokens": append(bytes.Clone(late[:tokensAt]), early[tokensAt:]...),
+	} {
+		if _, err := s.opened(mixed); !errors.Is(err, errUnsealable) {
+			t.Errorf("%s: error %v", what, err)
 		}
 	}
 }
@@ -231,7 +249,6 @@ func TestADumpOfTheStoreWithTheMasterKeyOpensNoTokens(t *testing.T) {
 		t.Fatalf("operating reads %v (%v)", operating, err)
 	}
 	key := parts.key
-	data := additional(parts.head, kindTokens, name)
 	nameAsTicket, _ := TicketFrom(name[:])
 	masterAsTicket, _ := TicketFrom(aMasterKey(1))
 	guesses := []cipher.AEAD{key.meta, key.sealed}
@@ -247,7 +264,7 @@ func TestADumpOfTheStoreWithTheMasterKeyOpensNoTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, aead := range append(guesses, aead) {
-		if _, err := openSealed(aead, parts.tokens, data); err == nil {
+		if _, err := parts.open(aead, parts.tokens, kindTokens, name); err == nil {
 			t.Errorf("guess %d opens the tokens", i)
 		}
 	}
@@ -267,9 +284,9 @@ func TestASealThatCannotBeMadeIsAnError(t *testing.T) {
 	if b, err := noEntropy.seal(aRecord(), aTicket(1).Name(), aSite, aTicket(1)); err == nil || b != nil {
 		t.Errorf("sealed without randomness: error %v", err)
 	}
-	half := &sealer{ring: noEntropy.ring, random: bytes.NewReader(make([]byte, nonceSize+3))}
+	half := &sealer{ring: noEntropy.ring, random: bytes.NewReader(make([]byte, nonceSize-3))}
 	if b, err := half.seal(aRecord(), aTicket(1).Name(), aSite, aTicket(1)); err == nil || b != nil {
-		t.Errorf("sealed with randomness for one part of two: error %v", err)
+		t.Errorf("sealed with too little randomness: error %v", err)
 	}
 }
 

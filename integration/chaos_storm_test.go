@@ -22,7 +22,7 @@ func TestAllSessionsExpireAtOnce(t *testing.T) {
 }
 
 func storm(t *testing.T, sessions int, spec chaosSpec) {
-	const requests, perGateway = 20, 64
+	const requests, perGateway = 20, 32
 	spec.crowd = true
 	c := newChaos(t, spec)
 	all, start := c.guests(sessions), time.Now()

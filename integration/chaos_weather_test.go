@@ -2,6 +2,7 @@ package integration
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,11 +87,16 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		}
 		return c.provider.Counters().RefreshesOK == len(all)
 	})
-	const underWay = 500 * time.Millisecond
 	calls := c.provider.refreshes()
-	for _, call := range calls[1:] {
-		if after := call.at.Sub(calls[0].at); after > underWay && after < seconds*time.Second-underWay {
-			t.Errorf("the provider was asked %v after it wanted to be left alone for %ds", after, seconds)
+	told := calls[slices.IndexFunc(calls, func(call refreshCall) bool { return !call.granted })]
+	const slack = 500 * time.Millisecond
+	for _, call := range calls {
+		underWay := 2 * time.Second // a busy machine may take that long over it
+		if call.user == told.user {
+			underWay = 0
+		}
+		if after := call.at.Sub(told.at); after > underWay && after < seconds*time.Second-slack {
+			t.Errorf("%s asked %v after %s was told to wait %ds", call.user, after, told.user, seconds)
 		}
 	}
 	c.provider.faults()

@@ -24,8 +24,8 @@ const (
 	callTimeout = 15 * time.Second // one call, waiting for a turn and reading the answer included
 	maxAnswer   = 1 << 20          // bytes of an answer, decompressed
 	// maxCalls bounds the calls under way at the provider, however many sessions
-	// want something at once.
-	maxCalls = 64
+	// want something at once. Replicas do not know of each other: two have 64.
+	maxCalls = 32
 )
 
 // Config is what a Provider is made of. Issuer is required.

@@ -67,7 +67,7 @@ func allowedCPUs(status string) ([]int, error) {
 	}
 	line, _, _ := strings.Cut(rest, "\n")
 	var cpus []int
-	for _, part := range strings.Split(strings.TrimSpace(line), ",") {
+	for part := range strings.SplitSeq(strings.TrimSpace(line), ",") {
 		first, last, isRange := strings.Cut(part, "-")
 		if !isRange {
 			last = first

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -260,12 +261,7 @@ func matching(d *caddyfile.Dispenser, value *string, fits func(string) bool, exp
 
 func oneOf(words ...string) func(string) bool {
 	return func(value string) bool {
-		for _, word := range words {
-			if value == word {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(words, value)
 	}
 }
 

@@ -142,7 +142,7 @@ func TestDebugLogsHoldNoToken(t *testing.T) {
 		}
 	}
 	signature := token[strings.LastIndexByte(token, '.')+1:]
-	for _, line := range strings.Split(logged, "\n") {
+	for line := range strings.SplitSeq(logged, "\n") {
 		if strings.Contains(line, signature) || strings.Contains(line, "osc_rt_") || strings.Contains(line, "code_verifier") || strings.Contains(line, brought) {
 			t.Errorf("a token in the log: %s", line)
 		}

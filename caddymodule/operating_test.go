@@ -70,8 +70,7 @@ func admin(t *testing.T, method, target string, into any) int {
 		}
 		w := httptest.NewRecorder()
 		err := route.Handler.ServeHTTP(w, r)
-		var failed caddy.APIError
-		if errors.As(err, &failed) {
+		if failed, ok := errors.AsType[caddy.APIError](err); ok {
 			return failed.HTTPStatus
 		}
 		if err != nil {

@@ -103,7 +103,7 @@ func derivedOrigin(r *http.Request, scheme, hostport string) (cookies.Site, erro
 	}
 	if scheme == "http" && !loopback {
 		return cookies.Site{}, fmt.Errorf("Set `public_url https://%s` if TLS ends in front of the gateway, "+
-			"or serve the site over https: a session must not travel in the clear.", host) //nolint:staticcheck // a sentence for people
+			"or serve the site over https: a session must not travel in the clear.", host)
 	}
 	return cookies.Site{Origin: serializeOrigin(scheme, hostport), Secure: scheme == "https"}, nil
 }

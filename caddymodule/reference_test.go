@@ -22,8 +22,7 @@ func reference(t *testing.T) string {
 
 // jsonNames are the fields a configuration can set, embedded ones among them.
 func jsonNames(of reflect.Type) (names []string) {
-	for i := range of.NumField() {
-		field := of.Field(i)
+	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case field.Anonymous:
@@ -48,7 +47,7 @@ func TestTheReferenceNamesEverythingThereIs(t *testing.T) {
 		}
 		t.Errorf("docs/caddyfile.md does not name the %s %s", what, name)
 	}
-	for _, word := range strings.Fields(authWords) {
+	for word := range strings.FieldsSeq(authWords) {
 		named("word", word)
 	}
 	for _, holder := range []any{App{}, Handler{}, Policy{}, TokenHeader{}, Transport{}, MemoryStore{}, FileStore{}, RedisStore{}} {

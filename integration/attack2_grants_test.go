@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,9 +21,7 @@ type attack2Reply struct {
 
 func (r attack2Reply) send(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), r.header)
 	w.WriteHeader(max(r.status, http.StatusOK))
 	fmt.Fprint(w, r.body)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -56,7 +57,7 @@ func (p *attack2Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *attack2Provider) also(answer attack2Instead) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answers = append(p.answers[:len(p.answers):len(p.answers)], answer)
+	p.answers = append(slices.Clip(p.answers), answer)
 }
 
 // at returns the calls of a path.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -252,12 +253,7 @@ func (a *attack2) calls() int { return a.osc.Counters().Endpoints[simulator.Endp
 
 // attack2Has tells whether a number is among those.
 func attack2Has(status int, among []int) bool {
-	for _, one := range among {
-		if one == status {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(among, status)
 }
 
 // TestAttack2InTime has what waits for tokens, leases and patience to end. Each

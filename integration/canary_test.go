@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,12 +80,7 @@ func (c *canaries) absent(t testing.TB, where string, data []byte, belong ...kin
 }
 
 func contains(list []kind, k kind) bool {
-	for _, item := range list {
-		if item == k {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, k)
 }
 
 // absentBelow is absent for all files below a directory.

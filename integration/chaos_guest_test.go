@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -58,9 +59,7 @@ func (g *guest) askOnce(door int, method, target string, headers http.Header) (a
 	if err != nil {
 		return answer{}, err
 	}
-	for name, values := range headers {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, headers)
 	if strings.HasPrefix(target, g.c.provider.URL) {
 		request.Header.Set(asUser, g.user)
 	}

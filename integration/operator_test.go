@@ -253,7 +253,7 @@ func TestMetricsHaveAListenerOfTheirOwnAndAllThatIsShownExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(metrics.Body, "\n") {
+	for line := range strings.SplitSeq(metrics.Body, "\n") {
 		if name, found := strings.CutPrefix(line, "# TYPE "); found && strings.HasPrefix(name, "caddy_osc_auth_") {
 			if name, _, _ = strings.Cut(name, " "); !strings.Contains(string(operating), "`"+name) {
 				t.Errorf("docs/operating.md does not tell of %s", name)

@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,8 +18,8 @@ func TestTabsThatSignInAtOnceAllEndWhereTheyWereGoing(t *testing.T) {
 		tabs = append(tabs, v.open(fmt.Sprintf("/tab/%d", i)))
 	}
 	// The last one first: none waits for another.
-	for i := len(tabs) - 1; i >= 0; i-- {
-		if page := v.finish(tabs[i]); page.Status != http.StatusOK || page.URL.Path != fmt.Sprintf("/tab/%d", i) {
+	for i, tab := range slices.Backward(tabs) {
+		if page := v.finish(tab); page.Status != http.StatusOK || page.URL.Path != fmt.Sprintf("/tab/%d", i) {
 			t.Errorf("tab %d: %v", i, page)
 		}
 	}

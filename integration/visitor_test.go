@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -127,9 +128,7 @@ func (v *visitor) try(method, target string, headers http.Header, body string) (
 	if err != nil {
 		return answer{}, err
 	}
-	for name, values := range headers {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, headers)
 	response, err := v.client.Do(request)
 	if err != nil {
 		return answer{}, err
@@ -259,9 +258,7 @@ func (v *visitor) submit(page answer, mark string, fields url.Values) answer {
 		for _, field := range hiddenField.FindAllStringSubmatch(text, -1) {
 			values.Set(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
 		}
-		for name, given := range fields {
-			values[name] = given
-		}
+		maps.Copy(values, fields)
 		target := page.URL
 		if action := formAction.FindStringSubmatch(text); action != nil {
 			var err error

@@ -183,7 +183,7 @@ func TestOutcomesInTheDocumentationAreWhatTheyAre(t *testing.T) {
 				}
 				continue
 			}
-			for _, line := range strings.Split(strings.TrimSpace(block[2]), "\n") {
+			for line := range strings.SplitSeq(strings.TrimSpace(block[2]), "\n") {
 				found++
 				if got, want := outcomeSaid(t, file, line); got != want {
 					t.Errorf("%s: %s: it is %s", page, line, got)

@@ -92,6 +92,6 @@ func startSimulator(listen string, config simulator.Config) (*runningSimulator, 
 }
 
 func (s *runningSimulator) stop() {
-	s.osc.Close()
+	_ = s.osc.Close()
 	_ = s.server.Close()
 }

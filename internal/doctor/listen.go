@@ -61,8 +61,7 @@ func (d *Doctor) listenAt(ctx context.Context, site Site, address string) (resul
 }
 
 func reasonOf(err error) string {
-	var network *net.OpError
-	if errors.As(err, &network) {
+	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return network.Err.Error()
 	}
 	return err.Error()

@@ -68,8 +68,7 @@ func probeDirectory(directory string) (string, error) {
 			directory = filepath.Dir(directory)
 			continue
 		}
-		var path *os.PathError
-		if errors.As(err, &path) { // whose name is ours and of no use to anybody
+		if path, ok := errors.AsType[*os.PathError](err); ok { // whose name is ours and of no use to anybody
 			err = fmt.Errorf("%s: %w", directory, path.Err)
 		}
 		return probe, err

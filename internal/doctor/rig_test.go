@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -125,9 +126,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.change != nil {
 		g.change(own.Header())
 	}
-	for name, values := range own.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), own.Header())
 	body := own.Header().Get("X-Body")
 	w.Header().Del("X-Body")
 	if g.status != 0 {

@@ -46,7 +46,7 @@ func TestWhatAFrontDoesToCookiesIsSeen(t *testing.T) {
 		return func(g *gateway) { g.change = func(h http.Header) { h.Set(name, value) } }
 	}
 	for name, test := range map[string]struct {
-		break_ func(*gateway)
+		spoil  func(*gateway)
 		check  string
 		status Status
 		says   string
@@ -68,7 +68,7 @@ func TestWhatAFrontDoesToCookiesIsSeen(t *testing.T) {
 		for _, client := range []string{aClient, ""} {
 			t.Run(name+" "+client, func(t *testing.T) {
 				g := newGateway(t, true)
-				test.break_(g)
+				test.spoil(g)
 				config := g.config()
 				config.Setup.Client.ID = client
 				expect(t, examine(t, config, siteChecks...), test.check, test.status, test.says)
@@ -79,8 +79,8 @@ func TestWhatAFrontDoesToCookiesIsSeen(t *testing.T) {
 
 func TestWhereASignInLeadsIsLookedAt(t *testing.T) {
 	for name, test := range map[string]struct {
-		break_ func(*gateway)
-		says   []string
+		spoil func(*gateway)
+		says  []string
 	}{
 		"another host":   {func(g *gateway) { g.origin = "https://internal.example" }, []string{"takes itself for https://internal.example", "set public_url https://127.0.0.1"}},
 		"another scheme": {func(g *gateway) { g.origin = strings.Replace(g.URL, "https", "http", 1) }, []string{"takes itself for http://127", "X-Forwarded-Proto"}},
@@ -89,7 +89,7 @@ func TestWhereASignInLeadsIsLookedAt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, true)
-			test.break_(g)
+			test.spoil(g)
 			results := examine(t, g.config(), CheckSignIn, CheckCookies)
 			expect(t, results, CheckSignIn, Fail, test.says...)
 		})
@@ -121,7 +121,7 @@ func TestWithoutAClientNoSignInBeginsUnlessItMay(t *testing.T) {
 
 func TestWhatAnswersInPlaceOfTheGatewayIsToldApart(t *testing.T) {
 	for name, test := range map[string]struct {
-		break_  func(*gateway)
+		spoil   func(*gateway)
 		running bool
 		status  Status
 		says    string
@@ -141,7 +141,7 @@ func TestWhatAnswersInPlaceOfTheGatewayIsToldApart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			behind := newGateway(t, false)
 			g := newGateway(t, true)
-			test.break_(g)
+			test.spoil(g)
 			config := g.config()
 			config.Setup.Sites[0].TLS = false
 			config.Setup.Sites[0].Listen = []string{behind.Listener.Addr().String()}

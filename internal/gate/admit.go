@@ -10,7 +10,8 @@ import (
 
 // admit finds out whose request it is and whether the route lets them in.
 func (g *Gate) admit(w http.ResponseWriter, r *http.Request, route *Route) (*passenger, *refusal) {
-	p, refused := &passenger{gate: g, route: route, path: r.URL.Path}, (*refusal)(nil)
+	p := &passenger{gate: g, route: route, path: r.URL.Path}
+	var refused *refusal
 	if brought := route.brought(r); brought != nil {
 		refused = g.admitCaller(r, p, brought)
 	} else {

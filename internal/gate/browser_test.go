@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"sort"
@@ -127,9 +128,7 @@ func (b *browser) flows() (n int) {
 // copyOf is a browser with the same cookies.
 func (b *browser) copyOf() *browser {
 	other := b.rig.browser()
-	for name, value := range b.jar {
-		other.jar[name] = value
-	}
+	maps.Copy(other.jar, b.jar)
 	return other
 }
 

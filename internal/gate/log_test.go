@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,9 +13,9 @@ import (
 func (r *rig) line(message string) string {
 	r.t.Helper()
 	lines := strings.Split(r.log.String(), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if strings.Contains(lines[i], `msg="`+message+`"`) || strings.Contains(lines[i], "msg="+message+" ") {
-			return lines[i]
+	for _, line := range slices.Backward(lines) {
+		if strings.Contains(line, `msg="`+message+`"`) || strings.Contains(line, "msg="+message+" ") {
+			return line
 		}
 	}
 	r.t.Fatalf("no line says %q:\n%s", message, r.log)

@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,9 +18,7 @@ import (
 func with(all ...headers) headers {
 	merged := headers{}
 	for _, some := range all {
-		for name, value := range some {
-			merged[name] = value
-		}
+		maps.Copy(merged, some)
 	}
 	return merged
 }

@@ -118,8 +118,7 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 // RetryAfter is how long the provider asked to be left alone, as far as err
 // says so.
 func RetryAfter(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter()
 	}
 	return 0

@@ -46,7 +46,7 @@ func (s String) Equal(other String) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// String, GoString and Format answer every verb of package fmt.
+// String and the methods below answer every verb of package fmt.
 func (s String) String() string { return redacted }
 
 // GoString answers %#v.

@@ -62,8 +62,7 @@ func TestEveryKnobHasASnakeCaseNameAndAZeroThatIsItsDefault(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z0-9_]+$`)
 	var walk func(reflect.Type)
 	walk = func(rt reflect.Type) {
-		for i := range rt.NumField() {
-			f := rt.Field(i)
+		for f := range rt.Fields() {
 			if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); !name.MatchString(tag) {
 				t.Errorf("%s.%s is %q in JSON", rt.Name(), f.Name, tag)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -195,9 +196,7 @@ func (s *Server) distort(w http.ResponseWriter, r *http.Request, f Fault, real *
 		abort()
 	}
 	body := real.body.Bytes()
-	for name, values := range real.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), real.header)
 	switch f.Kind {
 	case FaultTruncatedJSON:
 		body = body[:len(body)/2]

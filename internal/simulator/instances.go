@@ -32,7 +32,7 @@ func (s *Server) serviceAPI(pattern string, h func(http.ResponseWriter, *http.Re
 // serviceCaller verifies the SAT in x-jwt; a call without one has been
 // answered.
 func (s *Server) serviceCaller(w http.ResponseWriter, r *http.Request) (satClaims, bool) {
-	token, ok := bearer(r.Header.Values("x-jwt"))
+	token, ok := bearer(r.Header.Values("X-Jwt"))
 	if !ok {
 		writeReason(w, http.StatusUnauthorized, "No x-jwt header with one Bearer token")
 		return satClaims{}, false

@@ -27,7 +27,7 @@ func (s *Server) platform(pattern, name string, h func(http.ResponseWriter, *htt
 
 // platformPAT verifies the token of a platform call, or says why not.
 func (s *Server) platformPAT(r *http.Request) (patClaims, string) {
-	values := r.Header.Values("x-pat-jwt")
+	values := r.Header.Values("X-Pat-Jwt")
 	if len(values) == 0 && s.Knobs().Platform.AcceptAuthorization {
 		values = r.Header.Values("Authorization")
 	}

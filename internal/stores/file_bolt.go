@@ -12,6 +12,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/Eyevinn/osc-gateway/internal/tokens"
 )
@@ -72,7 +73,7 @@ func openBook(file *os.File) (b *book, err error) {
 		NoStatistics: true,
 	})
 	switch {
-	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum):
 		return b, &fault{cause: err}
 	case err != nil:
 		return b, err

@@ -69,8 +69,7 @@ func elsewhere(err error, again bool) bool {
 	case errors.Is(err, errCrowded):
 		return true
 	}
-	var reply *replyError
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*replyError](err); ok {
 		return reply.code() == "MOVED" || reply.code() == "ASK"
 	}
 	return again

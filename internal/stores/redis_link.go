@@ -234,7 +234,7 @@ func (r *Redis) reroute(change func(*redisLink)) {
 // once logs a warning the first time alone.
 func (r *Redis) once(message string, attributes ...slog.Attr) {
 	if _, said := r.warned.LoadOrStore(message, true); !said {
-		r.log.LogAttrs(context.Background(), slog.LevelWarn, message, attributes...)
+		r.log.LogAttrs(context.Background(), slog.LevelWarn, message, attributes...) //nolint:sloglint // its callers have constants
 	}
 }
 

@@ -128,8 +128,7 @@ func (v *Vault) makeDo(h handle, r *record, err error) (*Session, error) {
 	if r.alive(v.now()) {
 		return r.session(h.name()), nil
 	}
-	var unavailable *Unavailable
-	if errors.As(err, &unavailable) {
+	if unavailable, ok := errors.AsType[*Unavailable](err); ok {
 		return nil, unavailable
 	}
 	return nil, &Unavailable{Part: PartProvider, RetryAfter: max(retryAfter(err), v.pauses.left(h.name(), v.now())), Err: err}

@@ -66,7 +66,7 @@ func (t Ticket) Name() (name Name) {
 	return name
 }
 
-// String, Format and LogValue keep a ticket out of every output.
+// String and the methods below keep a ticket out of every output.
 func (t Ticket) String() string { return "REDACTED" }
 
 // Format answers every verb of package fmt.

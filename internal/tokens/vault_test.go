@@ -147,8 +147,7 @@ func TestAFullStoreKeepsTheSessionsItHas(t *testing.T) {
 		if !errors.Is(err, tokens.ErrFull) || session != nil || !refused.IsZero() {
 			t.Fatalf("Create error = %v, want ErrFull", err)
 		}
-		var unavailable *tokens.Unavailable
-		if errors.As(err, &unavailable) {
+		if _, ok := errors.AsType[*tokens.Unavailable](err); ok {
 			t.Fatal("a full store is said not to answer")
 		}
 		r.clock.Advance(time.Hour)

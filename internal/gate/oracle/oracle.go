@@ -113,7 +113,7 @@ func collapse(path string) string {
 
 func withoutDots(path string) string {
 	var kept []string
-	for _, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
+	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		switch {
 		case part == ".":
 		case part == ".." && len(kept) > 0:

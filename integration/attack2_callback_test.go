@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -148,7 +149,7 @@ func (a *attack2) sendCallback(v *visitor, method, query string) (answer, error)
 func (a *attack2) checkCallback(t *testing.T, c attack2Callback, got answer, query string) {
 	t.Helper()
 	begins := got.Status == http.StatusFound && strings.HasPrefix(got.Header.Get("Location"), a.osc.URL)
-	if begins && !c.fresh || !begins && !attack2Has(got.Status, c.want) {
+	if begins && !c.fresh || !begins && !slices.Contains(c.want, got.Status) {
 		t.Errorf("%v", got)
 	}
 	if got.Status == http.StatusRequestHeaderFieldsTooLarge { // net/http's

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -250,11 +249,6 @@ func (a *attack2) kept(t *testing.T) int {
 
 // calls is how often the token endpoint was called.
 func (a *attack2) calls() int { return a.osc.Counters().Endpoints[simulator.EndpointToken] }
-
-// attack2Has tells whether a number is among those.
-func attack2Has(status int, among []int) bool {
-	return slices.Contains(among, status)
-}
 
 // TestAttack2InTime has what waits for tokens, leases and patience to end. Each
 // takes its time and next to nothing of the machine.

@@ -71,16 +71,12 @@ func (c *canaries) absent(t testing.TB, where string, data []byte, belong ...kin
 	defer c.mu.Unlock()
 	for value, k := range c.kinds {
 		at := bytes.Index(data, []byte(value))
-		if at < 0 || contains(belong, k) {
+		if at < 0 || slices.Contains(belong, k) {
 			continue
 		}
 		from, to := max(0, at-200), min(len(data), at+len(value)+80)
 		t.Errorf("%s: the %s %q is in there: …%s…", where, k, value, data[from:to])
 	}
-}
-
-func contains(list []kind, k kind) bool {
-	return slices.Contains(list, k)
 }
 
 // absentBelow is absent for all files below a directory.

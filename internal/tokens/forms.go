@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"time"
 )
@@ -29,11 +28,7 @@ func (r *KeyRing) SealForm(random io.Reader, now time.Time, site string, form []
 	key := r.newest()
 	head := append([]byte{formVersion}, key.id[:]...)
 	head = binary.BigEndian.AppendUint64(head, uint64(now.UnixMilli()))
-	var nonce [nonceSize]byte
-	if _, err := io.ReadFull(random, nonce[:]); err != nil {
-		return nil, fmt.Errorf("drawing a nonce: %w", err)
-	}
-	return key.form.Seal(append(head, nonce[:]...), nonce[:], form, formData(head, site)), nil
+	return appendSealed(random, head, key.form, form, formData(head, site))
 }
 
 // OpenForm opens a form that was sealed for the site no longer than FormAge ago.

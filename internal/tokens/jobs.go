@@ -74,9 +74,9 @@ func (v *Vault) keepForJobs(h handle, r *record, now time.Time, life time.Durati
 	if r.ended != "" || ring == nil || !r.jobs.until.Before(earliest(now.Add(life), r.expires)) {
 		return false
 	}
-	key := ring.newest()
-	seal := v.sealer()
-	sealed, err := seal.appendSealed(key.id[:], key.kept, h.ticket.Bytes(), keptData(h.name(), h.site))
+	key, ticket := ring.newest(), h.ticket.Bytes()
+	defer clear(ticket)
+	sealed, err := appendSealed(v.random, key.id[:], key.kept, ticket, keptData(h.name(), h.site))
 	if err != nil {
 		return false
 	}
@@ -94,11 +94,11 @@ func earliest(a, b time.Time) time.Time {
 }
 
 func (v *Vault) sealHandle(h handle, service string, until time.Time) (secret.String, error) {
-	seal := v.sealer()
-	key := seal.ring.newest()
+	key := v.ring.Load().newest()
 	plain := binary.AppendVarint(h.ticket.Bytes(), until.UnixMilli())
 	plain = appendString(appendString(plain, h.site), service)
-	sealed, err := seal.appendSealed(key.id[:], key.job, plain, []byte(handleLabel))
+	defer clear(plain)
+	sealed, err := appendSealed(v.random, key.id[:], key.job, plain, []byte(handleLabel))
 	if err != nil {
 		return secret.String{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
 	"time"
 )
 
@@ -58,11 +57,10 @@ func (n *Notes) Read(ctx context.Context, id string) (value []byte, generation u
 func (n *Notes) Write(ctx context.Context, id string, value []byte, generation uint64, expires time.Time) error {
 	name, key := n.name(id), n.vault.ring.Load().newest()
 	head := append([]byte{noteVersion}, key.id[:]...)
-	var nonce [nonceSize]byte
-	if _, err := io.ReadFull(n.vault.random, nonce[:]); err != nil {
+	sealed, err := appendSealed(n.vault.random, head, key.sealed, value, additional(head, kindNote, name))
+	if err != nil {
 		return err
 	}
-	sealed := key.sealed.Seal(append(head, nonce[:]...), nonce[:], value, additional(head, kindNote, name))
 	record := Record{Generation: generation + 1, Expires: expires, Sealed: sealed}
 	if generation == 0 {
 		return noteError(n.vault.store.Create(ctx, name, record))

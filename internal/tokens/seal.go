@@ -51,12 +51,12 @@ func (s *sealer) header(key *Key, site string) ([]byte, error) {
 	h = append(h, key.id[:]...)
 	h = append(h, byte(len(site)))
 	h = append(h, site...)
-	return s.appendNonce(h)
+	return appendNonce(s.random, h)
 }
 
-func (s *sealer) appendNonce(b []byte) ([]byte, error) {
+func appendNonce(random io.Reader, b []byte) ([]byte, error) {
 	var nonce [nonceSize]byte
-	if _, err := io.ReadFull(s.random, nonce[:]); err != nil {
+	if _, err := io.ReadFull(random, nonce[:]); err != nil {
 		return nil, fmt.Errorf("drawing a nonce: %w", err)
 	}
 	return append(b, nonce[:]...), nil
@@ -100,12 +100,11 @@ func (s *sealer) seal(r *record, name Name, site string, ticket Ticket) ([]byte,
 }
 
 // appendSealed appends a nonce and what it sealed.
-func (s *sealer) appendSealed(out []byte, aead cipher.AEAD, plain, data []byte) ([]byte, error) {
-	out, err := s.appendNonce(out)
+func appendSealed(random io.Reader, out []byte, aead cipher.AEAD, plain, data []byte) ([]byte, error) {
+	out, err := appendNonce(random, out)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(plain)
 	return aead.Seal(out, out[len(out)-nonceSize:], plain, data), nil
 }
 
